@@ -1,0 +1,62 @@
+# `make` alone lists the targets: each is described behind its name.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The newest Python is not always the default one; 3.11 is what everything is tested with.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/pip --disable-pip-version-check
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check fix test-deps test demo up bench docs demo-checkpoint clean
+.DELETE_ON_ERROR:
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/ready ## Build the environment in .venv (again only when its recipe changes)
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed: apt-get install python3 python3-venv' >&2; exit 1; }
+	@test -x $(BIN)/python || echo "making $(VENV) with $(PYTHON): a few minutes, once"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -qq --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+check: setup ## Lint, format, types and import rules: what every change must pass
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup ## Mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test-deps: ## Install the foreign peers that the tests talk to (apt and npm)
+	@deploy/test-deps.sh
+
+test: setup test-deps ## Run the tests; ARGS="tests/unit -k lifecycle" for some of them
+	$(BIN)/pytest $(ARGS)
+
+demo: setup ## A film goes in, a bilingual draft comes back; ARGS="--dicom PATH --out DIR"
+	@$(BIN)/taqrir demo $(ARGS)
+
+up: setup ## Run every part on this machine; ARGS="--config taqrir.toml"
+	@$(BIN)/taqrir up $(ARGS)
+
+bench: setup ## Measure: each file of tests/bench prints its figures
+	@set -e; for file in tests/bench/bench_*.py; do \
+		test -e "$$file" || { echo 'tests/bench holds no bench_*.py yet'; break; }; \
+		echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+
+docs: setup ## Check the pages against the code, and their links
+	$(BIN)/pytest --quiet tests/unit/test_house.py $(ARGS)
+
+demo-checkpoint: setup ## Make the demonstration checkpoint again
+	nice -n 10 $(BIN)/python -m model.demo.make_checkpoint $(ARGS)
+
+clean: ## Remove the environment and every cache
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The command `taqrir`: starts the parts, shows their state, runs the demo."""

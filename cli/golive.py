@@ -1,0 +1,116 @@
+"""The go-live check: everything that a site configured is asked whether it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import redis
+from sqlalchemy.exc import SQLAlchemyError
+
+from core import broker, database
+from core.blobs import InstanceFiles
+from core.errors import TaqrirError
+from core.settings import EMBEDDED, PacsSettings, RisSettings, Settings
+
+_TIMEOUT_SECONDS = 5.0
+_MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One question and its answer."""
+
+    name: str
+    is_ok: bool
+    words: str
+
+
+def run_checks(settings: Settings) -> Iterator[Check]:
+    """Ask everything, one after another; an answer that is no stops nothing."""
+    yield _ask("database", partial(_check_database, settings))
+    yield _ask("broker", partial(_check_broker, settings))
+    yield _ask("disk", partial(_check_disk, settings))
+    yield _ask("model", partial(_check_model, settings))
+    for pacs in settings.pacs:
+        yield _ask(f"pacs {pacs.name}", partial(_check_pacs, settings, pacs))
+    for ris in settings.ris:
+        yield _ask(f"ris {ris.name}", partial(_check_ris, ris))
+    if not settings.senders:
+        yield Check(name="senders", is_ok=False, words="[[senders]] is empty: nobody may send")
+
+
+def _ask(name: str, question: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, is_ok=True, words=question())
+    except (TaqrirError, OSError) as error:
+        return Check(name=name, is_ok=False, words=str(error))
+    except (SQLAlchemyError, redis.RedisError) as error:
+        # Their sentences may hold addresses with passwords.
+        return Check(name=name, is_ok=False, words=f"no answer ({type(error).__name__})")
+
+
+def _check_database(settings: Settings) -> str:
+    url = database.database_url(settings)
+    if url.startswith("sqlite") and not (settings.data_dir / "taqrir.db").exists():
+        return "embedded, made at the first start"
+    found, newest = database.revisions(database.open_engine(url))
+    pending = "" if found == newest else f", {newest} is made at the next start"
+    return f"answers, tables at revision {found or 'none'}{pending}"
+
+
+def _check_broker(settings: Settings) -> str:
+    if settings.broker.url == EMBEDDED:
+        path = broker.socket_path(settings.data_dir)
+        if not path.exists():
+            return f"embedded ({broker.server_binary().name}), started by `taqrir up`"
+        connection = redis.Redis(unix_socket_path=str(path), socket_timeout=_TIMEOUT_SECONDS)
+    else:
+        connection = redis.Redis.from_url(settings.broker.url, socket_timeout=_TIMEOUT_SECONDS)
+    with connection:
+        connection.ping()
+    return "answers"
+
+
+def _check_disk(settings: Settings) -> str:
+    folder = settings.data_dir
+    while not folder.exists():
+        folder = folder.parent
+    free = InstanceFiles(folder).free_bytes() // _MEGABYTE
+    if free < settings.node.minimum_free_mb:
+        raise OSError(
+            f"{free} MB free; the node takes nothing under {settings.node.minimum_free_mb} MB"
+        )
+    return f"{free} MB free"
+
+
+def _check_model(settings: Settings) -> str:
+    from model.checkpoint import inspect_checkpoint
+
+    found = inspect_checkpoint(settings.checkpoint_folder)
+    demonstration = ", a demonstration without clinical meaning" if found.is_demonstration else ""
+    return f"{found.name} in {settings.checkpoint_folder}{demonstration}"
+
+
+def _check_pacs(settings: Settings, pacs: PacsSettings) -> str:
+    from dicom_node import client
+
+    client.echo(
+        client.Peer(
+            ae_title=pacs.ae_title,
+            host=pacs.host,
+            port=pacs.port,
+            calling_ae_title=settings.node.ae_title,
+            connect_seconds=_TIMEOUT_SECONDS,
+            answer_seconds=_TIMEOUT_SECONDS,
+        )
+    )
+    return f"{pacs.ae_title} on {pacs.host}:{pacs.port} answers C-ECHO"
+
+
+def _check_ris(ris: RisSettings) -> str:
+    from hl7 import mllp
+
+    mllp.probe(ris.host, ris.port, timeout_seconds=_TIMEOUT_SECONDS)
+    return f"{ris.host}:{ris.port} takes connections"

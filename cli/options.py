@@ -1,0 +1,66 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Engine
+
+from core import database
+from core.errors import SettingsError
+from core.settings import Settings, load
+
+DEFAULT_CONFIG = Path("taqrir.toml")
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--config`, and hand it the settings read from there.
+
+    Without the option `./taqrir.toml` is read if there is one, else the defaults hold.
+    """
+
+    @click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Settings file (default: ./taqrir.toml if there is one).",
+    )
+    @functools.wraps(command)
+    def wrapped(config: Path | None, **arguments: Any) -> Any:
+        path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+        return command(settings=load(path), config=path, **arguments)
+
+    return wrapped
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON, Arabic letters as they are."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+def open_database(settings: Settings) -> Engine:
+    """Open the database of an installation that exists.
+
+    Raises:
+        SettingsError: Nothing was ever started there, or the tables are of another release.
+    """
+    url = database.database_url(settings)
+    if url.startswith("sqlite") and not (settings.data_dir / "taqrir.db").exists():
+        raise SettingsError(
+            f"{settings.data_dir} holds no database: nothing has been started with these settings"
+        )
+    engine = database.open_engine(url)
+    found, newest = database.revisions(engine)
+    if found != newest:
+        raise SettingsError(
+            f"the database's tables are at revision {found}, this release wants {newest}: "
+            "start `taqrir up`, `node` or `worker` once, which brings them there"
+        )
+    return engine

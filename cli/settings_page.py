@@ -1,0 +1,74 @@
+"""The page that describes every setting, written from the settings themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from core.settings import ENVIRONMENT_PREFIX, Settings
+
+_START = f"""# Settings
+
+Read from `taqrir.toml` (`--config FILE`, else `./taqrir.toml`), then from variables
+`{ENVIRONMENT_PREFIX}SECTION__KEY`, which have the last word: `{ENVIRONMENT_PREFIX}NODE__PORT=104`.
+Rows of `[[...]]` are set in the file only. An unknown key or an impossible value stops the start
+with the line that is wrong. `taqrir settings` shows what holds. Written by
+`taqrir settings --describe`.
+
+"""
+
+
+def describe_settings() -> str:
+    """Return `docs/settings.md`."""
+    return _START + "\n".join(_sections())
+
+
+def _sections() -> Iterator[str]:
+    yield "## Top level\n"
+    yield _table({"data_dir": Settings.model_fields["data_dir"]})
+    for name, field in Settings.model_fields.items():
+        section, is_row = _section_of(field.annotation)
+        if section is not None:
+            yield from _section(name, section, is_row=is_row)
+
+
+def _section(name: str, section: type[BaseModel], *, is_row: bool) -> Iterator[str]:
+    yield f"## `[[{name}]]`\n" if is_row else f"## `[{name}]`\n"
+    yield f"{(section.__doc__ or '').strip().splitlines()[0]}\n"
+    yield _table(section.model_fields)
+    for inner, field in section.model_fields.items():
+        row, _ = _section_of(field.annotation)
+        if row is not None:
+            yield from _section(f"{name}.{inner}", row, is_row=True)
+
+
+def _section_of(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+    """Return the section that an annotation names, and whether it stands for rows."""
+    is_row = get_origin(annotation) is tuple
+    inner = get_args(annotation)[0] if is_row else annotation
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
+        return inner, is_row
+    return None, False
+
+
+def _table(fields: dict[str, Any]) -> str:
+    lines = ["| Key | Default | Meaning |", "|---|---|---|"]
+    for name, field in fields.items():
+        lines.append(f"| `{name}` | {_default(field)} | {field.description or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: Any) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    value = field.default
+    if isinstance(value, tuple):
+        value = list(value)
+    if isinstance(value, StrEnum):
+        value = value.value
+    return f"`{json.dumps(value, default=str)}`"

@@ -1,0 +1,132 @@
+"""Several programs under one roof: started in order, revived when they die, stopped together."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from core.log import log
+from core.process import die_with_parent
+
+_log = log(__name__)
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+# A program that ran for this long was healthy; its next death is a new trouble.
+_HEALTHY_SECONDS = 60.0
+_TICK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One program to keep running.
+
+    Attributes:
+        is_ready: Asked after the first start, before the next program is started.
+        grace_seconds: How long it may take to stop before it is killed.
+    """
+
+    name: str
+    command: Sequence[str]
+    is_ready: Callable[[], bool] = field(default=lambda: True)
+    ready_seconds: float = 30.0
+    grace_seconds: float = 10.0
+
+
+class StartError(Exception):
+    """A program ended, or did not get ready, when it was first started."""
+
+
+class _Child:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started_at = 0.0
+        self.pause = _FIRST_PAUSE_SECONDS
+        self.start_at = 0.0
+
+    def start(self) -> None:
+        # Its own session: Ctrl-C reaches the supervisor alone, which stops the others in order.
+        # The supervisor starts programs from its main thread only, whose end is the process's end.
+        self.process = subprocess.Popen(
+            list(self.program.command),
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509  no other thread forks or holds locks here
+        )
+        self.started_at = time.monotonic()
+        _log.info("program_started", name=self.program.name, pid=self.process.pid)
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+class Supervisor:
+    """Runs programs until it is told to stop."""
+
+    def __init__(self, programs: Sequence[Program]) -> None:
+        self._children = [_Child(program) for program in programs]
+        self._stopping = threading.Event()
+
+    def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Start the programs in order, keep them running, stop them on SIGTERM or SIGINT.
+
+        Raises:
+            StartError: One of them could not be started; the others are stopped.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopping.set())
+        try:
+            for child in self._children:
+                child.start()
+                self._await_ready(child)
+            if not self._stopping.is_set():
+                on_ready()
+            while not self._stopping.wait(_TICK_SECONDS):
+                for child in self._children:
+                    self._revive(child)
+        finally:
+            self._stop()
+
+    def _await_ready(self, child: _Child) -> None:
+        deadline = time.monotonic() + child.program.ready_seconds
+        while not self._stopping.is_set() and not child.program.is_ready():
+            if not child.is_running:
+                raise StartError(f"{child.program.name} ended while it was starting")
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"{child.program.name} was not ready after {child.program.ready_seconds:g} s"
+                )
+            time.sleep(_TICK_SECONDS / 4)
+
+    def _revive(self, child: _Child) -> None:
+        """Start a dead program again, after a pause that doubles while it keeps dying."""
+        if child.is_running:
+            return
+        now = time.monotonic()
+        if not child.start_at:
+            code = child.process.returncode if child.process else None
+            if now - child.started_at > _HEALTHY_SECONDS:
+                child.pause = _FIRST_PAUSE_SECONDS
+            _log.error("program_died", name=child.program.name, exit_code=code, seconds=child.pause)
+            child.start_at = now + child.pause
+            child.pause = min(child.pause * 2, _LONGEST_PAUSE_SECONDS)
+        elif now >= child.start_at:
+            child.start_at = 0.0
+            child.start()
+
+    def _stop(self) -> None:
+        """Stop the programs, the last started first, each with its grace."""
+        for child in reversed(self._children):
+            if child.process is None or not child.is_running:
+                continue
+            child.process.terminate()
+            try:
+                child.process.wait(child.program.grace_seconds)
+            except subprocess.TimeoutExpired:
+                _log.warning("program_killed", name=child.program.name)
+                child.process.kill()
+                child.process.wait()

@@ -1,0 +1,92 @@
+"""What passes between the pipeline and a model: pictures and plain metadata in, a report out.
+
+The model never sees a DICOM data set, a name or a number that identifies anybody: `DraftContext` is
+the whole allow-list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.report import FrameReference, Language, ModelVersion, Report, Severity
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelImage:
+    """One picture as a radiologist would see it, in display orientation.
+
+    Attributes:
+        pixels: Array (H, W, 3), uint8; the patient's right is on the left of the picture.
+        frame: Where it came from, why it was chosen and how it was turned.
+        is_orientation_known: False where the object says nothing of its orientation, so that left
+            and right in the picture mean nothing.
+    """
+
+    pixels: NDArray[np.uint8]  # (H, W, 3)
+    frame: FrameReference
+    is_orientation_known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftContext:
+    """All that a model is told about a study besides its pictures.
+
+    Attributes:
+        modality: DICOM modality, e.g. ``CR``.
+        body_part: Body Part Examined, e.g. ``CHEST``; empty where absent.
+        view: View Position, e.g. ``PA``; empty where absent.
+        sex: ``M``, ``F``, ``O`` or empty.
+        age_band: Decade such as ``60-69``, ``90+``; empty where unknown.
+        indication: Why the study was made; empty where unknown.
+    """
+
+    modality: str = ""
+    body_part: str = ""
+    view: str = ""
+    sex: str = ""
+    age_band: str = ""
+    indication: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DraftRequest:
+    """One study to draft for.
+
+    Attributes:
+        severities: Severity by check code, where a site or a sender set another than its own.
+    """
+
+    images: tuple[ModelImage, ...]
+    context: DraftContext
+    languages: tuple[Language, ...] = (Language.EN, Language.AR)
+    severities: tuple[tuple[str, Severity], ...] = ()
+
+
+class Drafter(Protocol):
+    """Writes a report from pictures; `model.drafter` is the real one."""
+
+    @property
+    def version(self) -> ModelVersion:
+        """Which model writes."""
+        ...
+
+    def draft(
+        self, request: DraftRequest, on_step: Callable[[str], None] = lambda _step: None
+    ) -> Report:
+        """Write and check a report; the findings of the checks stand in `Report.findings`.
+
+        Args:
+            request: Pictures and context.
+            on_step: Called with the name of each step as it begins, for progress and for stopping:
+                what it raises ends the draft.
+
+        Raises:
+            TransientError: Another try may succeed (out of memory, a remote engine that is away).
+            PermanentError: It will not.
+        """
+        ...

@@ -1,0 +1,79 @@
+"""The error tree.
+
+```
+TaqrirError
+├── SettingsError            the start is refused: a setting is unknown or impossible
+├── TransitionError          a state and an event that do not go together: a bug, or a lost race
+├── TransientError           worth another try: the network, a lock, a busy peer
+│   └── PeerUnreachableError no connection, or it broke before an answer
+└── PermanentError           trying again will not help; its sentence is shown to a person
+    ├── PeerRefusedError     the peer answered, and its answer was no
+    ├── UnreadableInstanceError   a received object that cannot be understood
+    ├── UnreadableMessageError    a received HL7 message that cannot be understood
+    ├── UnsupportedPixelsError    no picture can be made of a frame
+    ├── CheckpointError      a model folder that cannot be loaded
+    ├── NotForUsError        the study holds nothing that we draft for
+    ├── PatientConflictError one Study Instance UID, two patients
+    └── TextIntegrityError   what is about to be sent does not read back as it was written
+```
+
+Messages hold identifiers of ours and UIDs, never patient data.
+"""
+
+from __future__ import annotations
+
+
+class TaqrirError(Exception):
+    """The root of every error that Taqrir raises on purpose."""
+
+
+class SettingsError(TaqrirError):
+    """A setting is unknown or impossible; the start is refused."""
+
+
+class TransitionError(TaqrirError):
+    """A state and an event that the lifecycle table does not join."""
+
+
+class TransientError(TaqrirError):
+    """The same call may succeed later."""
+
+
+class PeerUnreachableError(TransientError):
+    """No connection to the peer, or it broke before an answer came."""
+
+
+class PermanentError(TaqrirError):
+    """The same call will fail again; the message tells a person what to do."""
+
+
+class PeerRefusedError(PermanentError):
+    """The peer answered, and its answer was no."""
+
+
+class UnreadableInstanceError(PermanentError):
+    """A received object cannot be understood."""
+
+
+class UnreadableMessageError(PermanentError):
+    """A received HL7 message cannot be understood."""
+
+
+class UnsupportedPixelsError(PermanentError):
+    """No picture can be made of a frame."""
+
+
+class CheckpointError(PermanentError):
+    """A model folder cannot be loaded."""
+
+
+class NotForUsError(PermanentError):
+    """The study holds nothing that we draft for."""
+
+
+class PatientConflictError(PermanentError):
+    """Instances of one Study Instance UID name different patients."""
+
+
+class TextIntegrityError(PermanentError):
+    """What is about to be sent does not read back as it was written."""

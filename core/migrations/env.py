@@ -1,0 +1,13 @@
+"""Alembic's entry point: runs on the connection that `core.database.migrate` holds."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from core.database import alembic_options
+from core.tables import Base
+
+connection = context.config.attributes["connection"]
+context.configure(target_metadata=Base.metadata, **alembic_options(connection))
+with context.begin_transaction():
+    context.run_migrations()

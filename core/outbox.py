@@ -1,0 +1,274 @@
+"""The outbox: recording a draft and all that has to be sent of it is one transaction.
+
+A delivery is claimed by a lease, like a study. Artifacts get their bytes before the first attempt
+and are never made again: every resend is those bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from core import store
+from core.lifecycle import DeliveryState, State
+from core.tables import Artifact, Delivery, Draft, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One object that a draft becomes, and where it goes.
+
+    Attributes:
+        kind: ``sr`` or ``oru``.
+        uid: SOP Instance UID or MSH-10.
+        destinations: Names such as ``pacs:main``.
+    """
+
+    kind: str
+    language: str
+    uid: str
+    destinations: tuple[str, ...]
+
+
+def plan(session: Session, draft: Draft, planned: Sequence[Planned], *, at: datetime) -> None:
+    """Insert artifacts and deliveries of a draft; the caller's transaction commits them with it."""
+    for item in planned:
+        artifact = Artifact(draft_id=draft.id, kind=item.kind, language=item.language, uid=item.uid)
+        session.add(artifact)
+        session.flush()
+        for destination in item.destinations:
+            session.add(
+                Delivery(
+                    study_id=draft.study_id,
+                    draft_id=draft.id,
+                    artifact_id=artifact.id,
+                    destination=destination,
+                    state=DeliveryState.PENDING,
+                    created_at=at,
+                    next_attempt_at=at,
+                )
+            )
+
+
+def due(session: Session, *, at: datetime) -> Sequence[int]:
+    """Return ids of deliveries to attempt now, oldest first.
+
+    Of one study and destination only the first unfinished one is due: an Arabic SR refers to the
+    English one and must not overtake it.
+    """
+    earlier = aliased(Delivery)
+    blocked = (
+        select(earlier.id)
+        .where(
+            earlier.study_id == Delivery.study_id,
+            earlier.destination == Delivery.destination,
+            earlier.state == DeliveryState.PENDING,
+            earlier.id < Delivery.id,
+        )
+        .exists()
+    )
+    return session.scalars(
+        select(Delivery.id)
+        .where(
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.next_attempt_at <= at,
+            or_(Delivery.lease_until.is_(None), Delivery.lease_until < at),
+            ~blocked,
+        )
+        .order_by(Delivery.id)
+    ).all()
+
+
+def claim(
+    session: Session, delivery: int, *, owner: str, at: datetime, lease: timedelta
+) -> Delivery | None:
+    """Take a due delivery; None where it is not due or somebody else has it."""
+    if delivery not in set(due(session, at=at)):
+        return None
+    row = cast("Delivery", session.get(Delivery, delivery))
+    written = session.execute(
+        update(Delivery)
+        .where(
+            Delivery.id == delivery,
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.lease_owner.is_not_distinct_from(row.lease_owner),
+            Delivery.attempts == row.attempts,
+        )
+        .values(
+            lease_owner=owner,
+            lease_until=at + lease,
+            attempts=Delivery.attempts + 1,
+            first_attempt_at=func.coalesce(Delivery.first_attempt_at, at),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if cast("CursorResult[Any]", written).rowcount != 1:
+        return None
+    session.refresh(row)
+    return row
+
+
+def is_current(session: Session, delivery: Delivery) -> bool:
+    """Tell whether a delivery's draft is still the study's own: not superseded, not withheld."""
+    row = session.execute(
+        select(Study.state, Study.version, Draft.study_version)
+        .join(Draft, Draft.study_id == Study.id)
+        .where(Draft.id == delivery.draft_id)
+    ).one()
+    return bool(row[1] == row[2] and row[0] in {State.IN_REVIEW, State.SIGNED})
+
+
+def keep_content(session: Session, artifact: Artifact, content: bytes) -> bytes:
+    """Store an artifact's bytes before they are first sent; return the ones that stand.
+
+    Of two senders that render at once the first wins, and both send its bytes.
+    """
+    session.execute(
+        update(Artifact)
+        .where(Artifact.id == artifact.id, Artifact.content.is_(None))
+        .values(content=content, sha256=hashlib.sha256(content).hexdigest())
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(artifact)
+    return cast("bytes", artifact.content)
+
+
+def finish(
+    session: Session,
+    delivery: Delivery,
+    state: DeliveryState,
+    *,
+    at: datetime,
+    actor: str,
+    reason: str = "",
+) -> None:
+    """End an attempt: SENT, PARKED or DROPPED, with the peer's own words."""
+    values: dict[str, Any] = {
+        "state": state,
+        "reason": reason,
+        "lease_owner": None,
+        "lease_until": None,
+    }
+    if state is DeliveryState.SENT:
+        values["sent_at"] = at
+    if _write(session, delivery, values):
+        _note(session, delivery, f"delivery_{state.lower()}", at=at, actor=actor, reason=reason)
+
+
+def postpone(
+    session: Session, delivery: Delivery, *, at: datetime, until: datetime, actor: str, reason: str
+) -> None:
+    """End an attempt that failed and may succeed later."""
+    values = {
+        "next_attempt_at": until,
+        "reason": reason,
+        "lease_owner": None,
+        "lease_until": None,
+    }
+    is_news = reason != delivery.reason
+    if _write(session, delivery, values) and is_news:
+        # The timeline says once what is wrong, not once an attempt for three days.
+        _note(session, delivery, "delivery_postponed", at=at, actor=actor, reason=reason)
+
+
+def _write(session: Session, delivery: Delivery, values: dict[str, Any]) -> bool:
+    """Write an attempt's end if the lease is still ours."""
+    written = session.execute(
+        update(Delivery)
+        .where(
+            Delivery.id == delivery.id,
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.lease_owner.is_not_distinct_from(delivery.lease_owner),
+        )
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", written).rowcount == 1
+
+
+def _note(
+    session: Session, delivery: Delivery, event: str, *, at: datetime, actor: str, reason: str
+) -> None:
+    artifact = cast("Artifact", session.get(Artifact, delivery.artifact_id))
+    store.note(
+        session,
+        delivery.study_id,
+        event,
+        at=at,
+        actor=actor,
+        destination=delivery.destination,
+        kind=artifact.kind,
+        language=artifact.language,
+        uid=artifact.uid,
+        attempts=delivery.attempts,
+        reason=reason,
+    )
+
+
+def drop_pending(session: Session, study: int, *, at: datetime, actor: str, reason: str) -> None:
+    """Drop what of a study was not sent yet: its draft is no longer the study's own.
+
+    What is being sent this moment is left to its sender, who knows how it ends and looks whether
+    the draft is current before every attempt.
+    """
+    pending = session.scalars(
+        select(Delivery).where(
+            Delivery.study_id == study,
+            Delivery.state == DeliveryState.PENDING,
+            or_(Delivery.lease_until.is_(None), Delivery.lease_until < at),
+        )
+    ).all()
+    for delivery in pending:
+        finish(session, delivery, DeliveryState.DROPPED, at=at, actor=actor, reason=reason)
+
+
+def retry_parked(session: Session, study: int, *, at: datetime, actor: str) -> int:
+    """Make a study's PARKED deliveries PENDING again; return how many."""
+    parked = session.scalars(
+        select(Delivery).where(Delivery.study_id == study, Delivery.state == DeliveryState.PARKED)
+    ).all()
+    for delivery in parked:
+        delivery.state = DeliveryState.PENDING
+        delivery.next_attempt_at = at
+        delivery.first_attempt_at = None
+        _note(session, delivery, "delivery_retried", at=at, actor=actor, reason="")
+    session.flush()
+    return len(parked)
+
+
+def hurry(session: Session, study: int, *, at: datetime) -> int:
+    """Make a study's waiting deliveries due at once; return how many."""
+    written = session.execute(
+        update(Delivery)
+        .where(Delivery.study_id == study, Delivery.state == DeliveryState.PENDING)
+        .values(next_attempt_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", written).rowcount
+
+
+def deliveries_of(session: Session, study: int) -> Sequence[tuple[Delivery, Artifact]]:
+    """Return a study's deliveries with what they carry, oldest first."""
+    rows = session.execute(
+        select(Delivery, Artifact)
+        .join(Artifact, Artifact.id == Delivery.artifact_id)
+        .where(Delivery.study_id == study)
+        .order_by(Delivery.id)
+    ).all()
+    return [(row[0], row[1]) for row in rows]
+
+
+def count_deliveries(session: Session) -> dict[tuple[str, DeliveryState], int]:
+    """Return how many deliveries each destination has in each state."""
+    rows = session.execute(
+        select(Delivery.destination, Delivery.state, func.count()).group_by(
+            Delivery.destination, Delivery.state
+        )
+    )
+    return {(row[0], DeliveryState(row[1])): row[2] for row in rows}

@@ -1,0 +1,26 @@
+"""Processes that never outlive the one that started them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies, however that happens.
+
+    Everything of ours survives a kill: files are durable before they are answered, work is leased.
+    On systems without prctl(2) nothing happens.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def name_of_process(role: str) -> str:
+    """Return a name that tells this process from all others: role, host and pid."""
+    return f"{role}@{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,398 @@
+"""Every setting, typed: from `taqrir.toml` and from variables `TAQRIR_SECTION__KEY`.
+
+An unknown key or an impossible value stops the start: the error names the line (or the variable),
+the key, the value and what is allowed. `docs/settings.md` is written from this module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from core.errors import SettingsError
+from core.report import Language, Severity
+
+ENVIRONMENT_PREFIX = "TAQRIR_"
+EMBEDDED = "embedded"
+_SHIPPED_MODEL = Path("model/demo")
+
+
+def _check_ae_title(value: str) -> str:
+    """Allow what PS3.5 6.2 allows an AE: 1 to 16 printable ASCII characters, no backslash."""
+    if not re.fullmatch(r"[\x20-\x5b\x5d-\x7e]{1,16}", value) or not value.strip():
+        raise ValueError("an AE title is 1 to 16 printable ASCII characters without a backslash")
+    return value.strip()
+
+
+AETitle = Annotated[str, AfterValidator(_check_ae_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    """A table of the file: unknown keys are refused, nothing changes after the start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeSettings(_Section):
+    """Our own DICOM application entity."""
+
+    ae_title: AETitle = Field("TAQRIR", description="AE title that senders call")
+    host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  a PACS is remote
+    port: Port = Field(11112, description="DICOM port")
+    processes: int = Field(
+        0, ge=0, description="receiving processes; this release runs one, whatever is set"
+    )
+    max_associations: int = Field(64, ge=1, description="associations at once")
+    minimum_free_mb: int = Field(
+        512, ge=0, description="free disk under which C-STORE answers A700 (out of resources)"
+    )
+
+
+class SenderSettings(_Section):
+    """Who may store to us."""
+
+    ae_title: AETitle = Field(description="calling AE title")
+    host: str = Field("", description="if given, the peer's address must match too")
+    orientation_unknown: Severity = Field(
+        Severity.BLOCK,
+        description="severity of ORIENTATION_UNKNOWN for images of this sender",
+    )
+
+
+class PacsSettings(_Section):
+    """An archive that drafts are sent to."""
+
+    name: Name = Field(description="name in status, log and timeline")
+    ae_title: AETitle = Field(description="called AE title")
+    host: str = Field(description="address")
+    port: Port = Field(104, description="DICOM port")
+
+
+class RisSettings(_Section):
+    """An information system that drafts are sent to."""
+
+    name: Name = Field(description="name in status, log and timeline")
+    host: str = Field(description="address")
+    port: Port = Field(2575, description="MLLP port")
+    draft_status: Literal["R", "P", "I", "S"] = Field(
+        "R", description="OBR-25 of an unsigned draft (HL7 table 0123)"
+    )
+    receiving_application: str = Field("", max_length=180, description="MSH-5")
+    receiving_facility: str = Field("", max_length=180, description="MSH-6")
+
+
+class OrderPeerSettings(_Section):
+    """Who may send us orders."""
+
+    host: str = Field(description="address")
+    sending_application: str = Field("", description="MSH-3, if given it must match")
+
+
+class OrdersSettings(_Section):
+    """Our MLLP listener for orders and merges; this release does not listen yet."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(2576, description="MLLP port")
+    peers: tuple[OrderPeerSettings, ...] = Field((), description="who may send orders")
+
+
+class CompletionSettings(_Section):
+    """When a study counts as complete."""
+
+    quiet_seconds: Seconds = Field(60.0, description="silence after the last instance")
+    max_versions: int = Field(
+        5, ge=1, description="study versions (late images) that are drafted without being asked"
+    )
+
+
+class ModelSettings(_Section):
+    """The model that drafts."""
+
+    path: str = Field(
+        "model/demo", description="checkpoint folder; `model/demo` is the one that we ship"
+    )
+    engine: Literal["transformers"] = Field("transformers", description="what runs it")
+    languages: tuple[Language, ...] = Field(
+        (Language.EN, Language.AR), description="languages of a draft"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
+    max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")
+    max_images: int = Field(4, ge=1, le=16, description="pictures of a study that the model sees")
+
+    @field_validator("languages")
+    @classmethod
+    def _include_english(cls, value: tuple[Language, ...]) -> tuple[Language, ...]:
+        if Language.EN not in value or len(set(value)) != len(value):
+            raise ValueError('allowed are ["en"] and ["en", "ar"]: Arabic is made from English')
+        return value
+
+
+class WorkerSettings(_Section):
+    """Drafting: leases, attempts, the sweep."""
+
+    lease_seconds: Seconds = Field(
+        120.0, description="a drafting worker that is silent for longer is taken for dead"
+    )
+    max_attempts: int = Field(3, ge=1, description="attempts before a study is FAILED")
+    retry_seconds: Seconds = Field(30.0, description="wait before a failed draft is tried again")
+    sweep_seconds: Seconds = Field(5.0, description="how often lost work is rung for again")
+
+
+class DeliverySettings(_Section):
+    """Sending drafts."""
+
+    timeout_seconds: Seconds = Field(30.0, description="longest wait for a peer's answer")
+    retry_seconds: Seconds = Field(5.0, description="first wait after a failure; doubles each time")
+    retry_max_seconds: Seconds = Field(300.0, description="longest wait between attempts")
+    give_up_hours: Seconds = Field(72.0, description="hours of failures before PARKED")
+
+
+class DatabaseSettings(_Section):
+    """The truth."""
+
+    url: str = Field(
+        EMBEDDED, description="`embedded` (SQLite in data_dir) or `postgresql+psycopg://...`"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        if value == EMBEDDED:
+            return value
+        try:
+            backend = make_url(value).drivername
+        except ArgumentError:
+            backend = ""
+        if backend not in {"postgresql+psycopg", "sqlite"}:
+            raise ValueError('allowed are "embedded" and postgresql+psycopg://...')
+        return value
+
+
+class BrokerSettings(_Section):
+    """The doorbell."""
+
+    url: str = Field(
+        EMBEDDED, description="`embedded` (a server of our own in data_dir) or `redis://...`"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        if value != EMBEDDED and not value.startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError(
+                'allowed are "embedded", redis://..., rediss://... and redis+socket://'
+            )
+        return value
+
+
+class ReviewSettings(_Section):
+    """The radiologist's page; this release has none yet."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(8000, description="HTTP port")
+
+
+class MetricsSettings(_Section):
+    """Figures for Prometheus."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(9108, description="HTTP port of /metrics")
+
+
+class Settings(_Section):
+    """All settings of one installation."""
+
+    data_dir: Path = Field(
+        Path("var"), description="files, database, broker; relative to the file's folder"
+    )
+    _base_dir: Path = PrivateAttr(default_factory=Path.cwd)
+    node: NodeSettings = Field(default_factory=NodeSettings)
+    senders: tuple[SenderSettings, ...] = ()
+    pacs: tuple[PacsSettings, ...] = ()
+    ris: tuple[RisSettings, ...] = ()
+    orders: OrdersSettings = Field(default_factory=OrdersSettings)
+    completion: CompletionSettings = Field(default_factory=CompletionSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    broker: BrokerSettings = Field(default_factory=BrokerSettings)
+    review: ReviewSettings = Field(default_factory=ReviewSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Settings:
+        for section in ("pacs", "ris"):
+            names = [row.name for row in getattr(self, section)]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"two [[{section}]] are called {', '.join(sorted(twice))}")
+        return self
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where the model lies: `model.path`, else the checkpoint that is shipped under that name.
+
+        Relative paths count from the folder that `data_dir` counts from.
+        """
+        path = Path(self.model.path).expanduser()
+        if path == _SHIPPED_MODEL and not (self._base_dir / path / "config.json").exists():
+            return Path(__file__).resolve().parent.parent / path / "checkpoint"
+        return self._base_dir / path
+
+    def sender(self, ae_title: str) -> SenderSettings | None:
+        """Return the sender with a calling AE title, None where nobody is called so."""
+        return next((s for s in self.senders if s.ae_title == ae_title), None)
+
+
+def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of a file and of the environment, which has the last word.
+
+    Args:
+        path: The file; None for defaults. Relative folders in it count from the file's own folder.
+        environment: Variables to look at; those of the process where None.
+
+    Raises:
+        SettingsError: The file cannot be read, a key is unknown or a value is impossible.
+    """
+    text = _read(path) if path else ""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: {error}") from None
+    variables = _overlay(data, os.environ if environment is None else environment)
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        lines = [_sentence(path, text, variables, dict(e)) for e in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+    base = path.resolve().parent if path else Path.cwd()
+    settings = settings.model_copy(update={"data_dir": base / settings.data_dir.expanduser()})
+    settings._base_dir = base  # noqa: SLF001  our own class
+    return settings
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"{path}: cannot be read: {reason}") from None
+
+
+def _overlay(data: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Write `TAQRIR_SECTION__KEY` variables over the file's values; return where each one went."""
+    variables: dict[tuple[str, ...], str] = {}
+    for name, value in environment.items():
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        keys = tuple(name[len(ENVIRONMENT_PREFIX) :].lower().split("__"))
+        target: Any = data
+        for key in keys[:-1]:
+            target = target.setdefault(key, {})
+            if not isinstance(target, dict):
+                raise SettingsError(f"{name}: rows of [[{key}]] are set in the file only")
+        target[keys[-1]] = _from_variable(value)
+        variables[keys] = name
+    return variables
+
+
+def _from_variable(value: str) -> Any:
+    """Read a variable as TOML where that gives a list, else as text; pydantic does the rest."""
+    if not value.startswith("["):
+        return value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _sentence(
+    path: Path | None, text: str, variables: dict[tuple[str, ...], str], error: dict[str, Any]
+) -> str:
+    """Return one refusal: where it stands, the key, the value, what is allowed."""
+    location: tuple[Any, ...] = error["loc"]
+    keys = tuple(str(part) for part in location if not isinstance(part, int))
+    where = variables.get(keys) or _place(path, text, location)
+    key = ".".join(str(part) for part in location) or "settings"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: unknown setting {key}; known here: {', '.join(_known(keys[:-1]))}"
+    message = error["msg"].removeprefix("Value error, ")
+    given = (
+        "" if error["type"] == "missing" or not location else f" = {_mask(repr(error['input']))}"
+    )
+    return f"{where}: {key}{given}: {message[:1].lower()}{message[1:]}"
+
+
+def _known(keys: tuple[str, ...]) -> list[str]:
+    """Return the names of the settings in a section."""
+    section: Any = Settings
+    for key in keys:
+        field = section.model_fields.get(key)
+        if field is None:
+            return []
+        annotation = field.annotation
+        section = annotation.__args__[0] if hasattr(annotation, "__args__") else annotation
+    return sorted(section.model_fields)
+
+
+def _place(path: Path | None, text: str, location: tuple[Any, ...]) -> str:
+    """Return `file:line` of a setting; tomllib itself remembers no lines.
+
+    Walks the section headers and counts the rows of each `[[section]]`. Where the key itself is not
+    written (it is missing), the line is that of its section.
+    """
+    if path is None:
+        return "settings"
+    wanted = [str(part) for part in location]
+    section: list[str] = []
+    rows: dict[str, int] = {}
+    best = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
+            name = match.group(1)
+            rows[name] = rows.get(name, -1) + 1
+            section = [*name.split("."), str(rows[name])]
+        elif match := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+            section = match.group(1).split(".")
+        elif match := re.match(r"""\s*["']?([\w-]+)["']?\s*(?:\.\s*([\w-]+)\s*)?=""", line):
+            key = [*section, *(part for part in match.groups() if part)]
+            if key == wanted[: len(key)] and len(key) > len(section):
+                return f"{path}:{number}"
+            continue
+        if section and section == wanted[: len(section)]:
+            best = f"{path}:{number}"
+    return best or str(path)
+
+
+def _mask(text: str) -> str:
+    """Hide the password of an address such as `redis://user:password@host`."""
+    return re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", text)
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """Return the effective settings as plain data, passwords in addresses masked."""
+    data = settings.model_dump(mode="json")
+    for section in ("database", "broker"):
+        url = data[section]["url"]
+        data[section]["url"] = _mask(url)
+    return data

@@ -1,0 +1,252 @@
+"""The rows behind `core.store` and `core.outbox`.
+
+The database is the truth: files are its write-ahead log, Celery only a doorbell. Closed sets are
+checked by the database itself; which state may follow which stands in `core.lifecycle`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from core.lifecycle import DeliveryState, State
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, stored as UTC; SQLite itself would forget the offset."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive moments; hand the database UTC."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without an offset cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment with its offset."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Common ground of the tables: names of constraints are fixed, so that migrations can."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON}  # noqa: RUF012  SQLAlchemy's own idiom
+
+
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    names = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({names})", name=column)
+
+
+class Study(Base):
+    """One Study Instance UID: where it is, who works on it, what its newest image says of it."""
+
+    __tablename__ = "study"
+    __table_args__ = (
+        _one_of("state", State),
+        Index("ix_study_state_last", "state", "last_instance_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_uid: Mapped[str] = mapped_column(String(64), unique=True)
+    state: Mapped[str] = mapped_column(String(16))
+    version: Mapped[int] = mapped_column(default=1)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None]
+    lease_owner: Mapped[str | None] = mapped_column(String(120))
+    lease_until: Mapped[datetime | None]
+    reason_code: Mapped[str] = mapped_column(String(64), default="")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    needs_addendum: Mapped[bool] = mapped_column(default=False)
+    sender: Mapped[str] = mapped_column(String(16), default="")
+    created_at: Mapped[datetime]
+    state_changed_at: Mapped[datetime]
+    last_instance_at: Mapped[datetime]
+    patient_id: Mapped[str] = mapped_column(Text, default="", index=True)
+    patient_issuer: Mapped[str] = mapped_column(Text, default="")
+    patient_name: Mapped[str] = mapped_column(Text, default="")
+    patient_birth_date: Mapped[str] = mapped_column(Text, default="")
+    patient_sex: Mapped[str] = mapped_column(Text, default="")
+    study_id: Mapped[str] = mapped_column(Text, default="")
+    accession_number: Mapped[str] = mapped_column(Text, default="", index=True)
+    accession_issuer: Mapped[str] = mapped_column(Text, default="")
+    study_date: Mapped[str] = mapped_column(Text, default="")
+    study_time: Mapped[str] = mapped_column(Text, default="")
+    description: Mapped[str] = mapped_column(Text, default="")
+    referring_physician: Mapped[str] = mapped_column(Text, default="")
+
+
+class Series(Base):
+    """One series of a study."""
+
+    __tablename__ = "series"
+    __table_args__ = (UniqueConstraint("study_id", "series_uid"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    series_uid: Mapped[str] = mapped_column(String(64))
+    modality: Mapped[str] = mapped_column(Text, default="")
+    description: Mapped[str] = mapped_column(Text, default="")
+    body_part: Mapped[str] = mapped_column(Text, default="")
+
+
+class Instance(Base):
+    """One received object: an index entry to a file.
+
+    The same SOP Instance UID may stand here several times with other content (digest); the newest
+    is current, the others are kept.
+    """
+
+    __tablename__ = "instance"
+    __table_args__ = (UniqueConstraint("sop_instance_uid", "digest"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), index=True)
+    sop_instance_uid: Mapped[str] = mapped_column(String(64))
+    sop_class_uid: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str] = mapped_column(Text)
+    # An object may be larger than 2 GiB.
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sender: Mapped[str] = mapped_column(String(16))
+    received_at: Mapped[datetime]
+    is_image: Mapped[bool]
+    is_own: Mapped[bool]
+    is_current: Mapped[bool] = mapped_column(default=True)
+    patient_id: Mapped[str] = mapped_column(Text, default="")
+    patient_issuer: Mapped[str] = mapped_column(Text, default="")
+    header: Mapped[dict[str, Any]]
+
+
+class Draft(Base):
+    """What the model wrote for a study version, sent or withheld, with what it saw and why."""
+
+    __tablename__ = "draft"
+    __table_args__ = (
+        UniqueConstraint("study_id", "report_version"),
+        # One recorded draft per study version; withheld ones may be several, one a retry.
+        Index(
+            "uq_draft_recorded",
+            "study_id",
+            "study_version",
+            unique=True,
+            sqlite_where=text("NOT is_withheld"),
+            postgresql_where=text("NOT is_withheld"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
+    study_version: Mapped[int]
+    report_version: Mapped[int]
+    is_withheld: Mapped[bool]
+    created_at: Mapped[datetime]
+    seconds: Mapped[float]
+    model_name: Mapped[str] = mapped_column(Text)
+    model_revision: Mapped[str] = mapped_column(String(64))
+    report: Mapped[str] = mapped_column(Text)
+    selection: Mapped[dict[str, Any]]
+
+
+class Artifact(Base):
+    """One object made of a draft: identifier from the start, bytes before the first attempt."""
+
+    __tablename__ = "artifact"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    draft_id: Mapped[int] = mapped_column(ForeignKey("draft.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    language: Mapped[str] = mapped_column(String(8), default="")
+    uid: Mapped[str] = mapped_column(String(64), unique=True)
+    content: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sha256: Mapped[str] = mapped_column(String(64), default="")
+
+
+class Delivery(Base):
+    """One artifact on its way to one destination: the outbox."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        _one_of("state", DeliveryState),
+        UniqueConstraint("artifact_id", "destination"),
+        Index("ix_delivery_due", "state", "next_attempt_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
+    draft_id: Mapped[int] = mapped_column(ForeignKey("draft.id"), index=True)
+    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id"))
+    destination: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    next_attempt_at: Mapped[datetime]
+    first_attempt_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    lease_owner: Mapped[str | None] = mapped_column(String(120))
+    lease_until: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(Text, default="")
+
+
+class AuditEvent(Base):
+    """One line of a study's timeline, or of the installation's where no study is named.
+
+    `detail` holds identifiers and words of ours, never patient data.
+    """
+
+    __tablename__ = "audit_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int | None] = mapped_column(ForeignKey("study.id"), index=True)
+    at: Mapped[datetime]
+    event: Mapped[str] = mapped_column(String(40))
+    from_state: Mapped[str] = mapped_column(String(16), default="")
+    to_state: Mapped[str] = mapped_column(String(16), default="")
+    actor: Mapped[str] = mapped_column(String(120), default="")
+    detail: Mapped[dict[str, Any]]
+
+
+class Heartbeat(Base):
+    """The last sign that a process consumes: a worker may live and yet take no work."""
+
+    __tablename__ = "heartbeat"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    beat_at: Mapped[datetime]

@@ -1,0 +1,334 @@
+"""Verification and storage as SCU: one object to a PACS, or many files to a node.
+
+Objects leave as the bytes they were handed over in: pynetdicom is told to send the data set from
+the file (``STORE_SEND_CHUNKED_DATASET``) instead of decoding and encoding it anew, and only the
+file's own transfer syntax is proposed.
+
+TCP_NODELAY is set on each connection: without it every request waits some 45 ms for the peer's
+delayed acknowledgement.
+"""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, _config, build_context, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
+
+from core.errors import (
+    PeerRefusedError,
+    PeerUnreachableError,
+    TransientError,
+    UnreadableInstanceError,
+)
+from dicom_node.header import InstanceHeader, read_header
+
+_config.STORE_SEND_CHUNKED_DATASET = True
+
+# PS3.8 9.3.2: context identifiers are the odd numbers of one byte.
+_MAX_CONTEXTS = 128
+# What a peer may send us in one PDU; answers are short, so the size hardly matters here.
+_MAX_PDU = 131_072
+
+_SUCCESS = 0x0000
+_WARNING_RANGE = range(0xB000, 0xC000)
+_OUT_OF_RESOURCES = range(0xA700, 0xA800)
+_WARNINGS = {
+    0xB000: "stored, but the peer changed elements",
+    0xB006: "stored, but the peer left elements out",
+    0xB007: "stored, though the data set does not match its SOP class",
+}
+# PS3.4 B.2.3 and PS3.7 C; the rest says its number.
+_REFUSALS = (
+    (range(0xA700, 0xA800), "out of resources"),
+    (range(0xA900, 0xAA00), "the data set does not match its SOP class"),
+    (range(0xC000, 0xD000), "the peer cannot understand the object"),
+    (range(0x0110, 0x0111), "processing failure"),
+    (range(0x0117, 0x0118), "invalid SOP Instance UID"),
+    (range(0x0122, 0x0123), "SOP class not supported"),
+    (range(0x0124, 0x0125), "not authorised"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """Whom to call, as whom, and how long to wait.
+
+    Attributes:
+        connect_seconds: For the TCP connection.
+        answer_seconds: For each answer: to the association request and to each message.
+    """
+
+    ae_title: str
+    host: str
+    port: int
+    calling_ae_title: str = "TAQRIR"
+    connect_seconds: float = 10.0
+    answer_seconds: float = 30.0
+
+    def __str__(self) -> str:
+        return f"{self.ae_title} at {self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreAnswer:
+    """A peer's answer to a C-STORE.
+
+    Attributes:
+        is_success: The peer keeps the object, perhaps with a warning.
+        meaning: What the status means; empty for plain success.
+        comment: Error Comment in the peer's words. It may name the patient: never log it.
+    """
+
+    status: int
+    is_success: bool
+    meaning: str = ""
+    comment: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentFile:
+    """What became of one file.
+
+    Attributes:
+        problem: A sentence; empty where the file was stored.
+    """
+
+    path: Path
+    sop_instance_uid: str = ""
+    answer: StoreAnswer | None = None
+    problem: str = ""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the peer keeps it."""
+        return not self.problem
+
+
+def echo(peer: Peer) -> None:
+    """Ask the peer for a sign of life (C-ECHO).
+
+    Raises:
+        PeerUnreachableError: No connection, or no answer in time.
+        PeerRefusedError: The answer was no.
+        TransientError: The answer was "not now".
+    """
+    with _association(peer, [build_context(Verification)]) as association:
+        status = _status_of(association.send_c_echo(), peer)
+        if status != _SUCCESS:
+            raise PeerRefusedError(f"{peer} answered C-ECHO with status {status:04X}.")
+
+
+def store(peer: Peer, data: bytes) -> StoreAnswer:
+    """Send one object, given as a whole DICOM file, as those very bytes.
+
+    Raises:
+        PeerUnreachableError: No connection, or it broke before the answer came: whether the peer
+            keeps the object is unknown.
+        PeerRefusedError: The answer was no.
+        TransientError: The answer was "not now".
+        UnreadableInstanceError: The bytes are no DICOM file.
+    """
+    header = read_header(BytesIO(data))
+    with (
+        _association(peer, [_context_for(header)]) as association,
+        # pynetdicom sends undecoded bytes from a file only.
+        tempfile.NamedTemporaryFile(suffix=".dcm") as file,
+    ):
+        file.write(data)
+        file.flush()
+        answer = _store_file(association, Path(file.name), peer)
+    if answer.status in _OUT_OF_RESOURCES:
+        raise TransientError(_refusal(peer, answer))
+    if not answer.is_success:
+        raise PeerRefusedError(_refusal(peer, answer))
+    return answer
+
+
+def send_files(
+    peer: Peer, paths: Iterable[Path], on_progress: Callable[[SentFile], None] = lambda _sent: None
+) -> list[SentFile]:
+    """Send files, in one association as long as they need at most 128 presentation contexts.
+
+    A file that is not DICOM, or that the peer refuses, is reported and does not stop the others;
+    when the connection breaks, the rest is reported as not sent.
+
+    Args:
+        peer: To whom.
+        paths: Files.
+        on_progress: Called for each file as its fate is known.
+
+    Raises:
+        PeerUnreachableError: No connection at all.
+        PeerRefusedError, TransientError: The peer refuses the association as a whole.
+    """
+    results: list[SentFile] = []
+
+    def report(sent: SentFile) -> None:
+        results.append(sent)
+        on_progress(sent)
+
+    readable: list[tuple[Path, InstanceHeader]] = []
+    for path in paths:
+        try:
+            readable.append((path, read_header(path)))
+        except (UnreadableInstanceError, OSError) as error:
+            why = "It cannot be read." if isinstance(error, OSError) else str(error)
+            report(SentFile(path=path, problem=why))
+    for batch in _batches(readable):
+        _send_batch(peer, batch, report)
+    return results
+
+
+def _batches(
+    files: Sequence[tuple[Path, InstanceHeader]],
+) -> Iterator[list[tuple[Path, InstanceHeader]]]:
+    """Part files so that each part needs at most 128 contexts, in their order."""
+    batch: list[tuple[Path, InstanceHeader]] = []
+    kinds: set[tuple[str, str]] = set()
+    for path, header in files:
+        kind = (header.sop_class_uid, header.transfer_syntax_uid)
+        if kind not in kinds and len(kinds) == _MAX_CONTEXTS:
+            yield batch
+            batch, kinds = [], set()
+        batch.append((path, header))
+        kinds.add(kind)
+    if batch:
+        yield batch
+
+
+def _send_batch(
+    peer: Peer,
+    batch: Sequence[tuple[Path, InstanceHeader]],
+    report: Callable[[SentFile], None],
+) -> None:
+    contexts = {(h.sop_class_uid, h.transfer_syntax_uid): _context_for(h) for _, h in batch}
+    waiting = list(reversed(batch))
+    try:
+        with _association(peer, list(contexts.values())) as association:
+            while waiting:
+                path, header = waiting[-1]
+                report(_send_one(association, peer, path, header))
+                waiting.pop()
+    except PeerUnreachableError as error:
+        if len(waiting) == len(batch):
+            raise
+        for path, header in reversed(waiting):
+            report(
+                SentFile(path=path, sop_instance_uid=header.sop_instance_uid, problem=str(error))
+            )
+
+
+def _send_one(association: Association, peer: Peer, path: Path, header: InstanceHeader) -> SentFile:
+    uid = header.sop_instance_uid
+    try:
+        answer = _store_file(association, path, peer)
+    except PeerRefusedError as error:
+        return SentFile(path=path, sop_instance_uid=uid, problem=str(error))
+    problem = "" if answer.is_success else _refusal(peer, answer)
+    return SentFile(path=path, sop_instance_uid=uid, answer=answer, problem=problem)
+
+
+def _context_for(header: InstanceHeader) -> PresentationContext:
+    return build_context(header.sop_class_uid, header.transfer_syntax_uid)
+
+
+@contextmanager
+def _association(peer: Peer, contexts: list[PresentationContext]) -> Iterator[Association]:
+    """Give an established association; released at the end, aborted on an error."""
+    entity = AE(ae_title=peer.calling_ae_title)
+    entity.connection_timeout = peer.connect_seconds
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = peer.answer_seconds
+    try:
+        association = entity.associate(
+            peer.host,
+            peer.port,
+            contexts,
+            ae_title=peer.ae_title,
+            max_pdu=_MAX_PDU,
+            evt_handlers=[(evt.EVT_CONN_OPEN, _send_without_delay)],
+        )
+    except OSError:
+        raise PeerUnreachableError(f"The host name of {peer} cannot be resolved.") from None
+    if not association.is_established:
+        raise _why_not(association, peer)
+    try:
+        yield association
+    except BaseException:
+        association.abort()
+        raise
+    association.release()
+
+
+def _send_without_delay(event: evt.Event) -> None:
+    transport: Any = event.assoc.dul.socket
+    transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _why_not(association: Association, peer: Peer) -> TransientError | PeerRefusedError:
+    if association.is_rejected:
+        answer: Any = association.acceptor.primitive
+        sentence = f"{peer} rejected the association: {answer.reason_str}."
+        is_permanent = answer.result == 0x01  # PS3.8 9.3.4
+        return PeerRefusedError(sentence) if is_permanent else TransientError(sentence)
+    if association.rejected_contexts:
+        return PeerRefusedError(f"{peer} takes none of the objects: {_contexts(association)}.")
+    return PeerUnreachableError(f"There is no connection to {peer}.")
+
+
+def _contexts(association: Association) -> str:
+    names = {
+        f"{c.abstract_syntax.name if c.abstract_syntax else ''} ({c.status.lower()})"
+        for c in association.rejected_contexts
+    }
+    return ", ".join(sorted(names))
+
+
+def _store_file(association: Association, path: Path, peer: Peer) -> StoreAnswer:
+    if not association.is_established:
+        raise PeerUnreachableError(f"The connection to {peer} broke.")
+    try:
+        # Not under `pydicom_warnings`: its lock must never be held while a peer is waited for.
+        response = association.send_c_store(path)
+    except ValueError:
+        raise PeerRefusedError(
+            f"{peer} takes no objects of this SOP class and transfer syntax."
+        ) from None
+    except (AttributeError, RuntimeError, OSError):
+        raise PeerUnreachableError(f"The connection to {peer} broke.") from None
+    status = _status_of(response, peer)
+    comment = str(response.get("ErrorComment", ""))
+    if status == _SUCCESS:
+        return StoreAnswer(status=status, is_success=True, comment=comment)
+    if _is_warning(status):
+        meaning = _WARNINGS.get(status, "stored, with a warning")
+        return StoreAnswer(status=status, is_success=True, meaning=meaning, comment=comment)
+    meaning = next((words for statuses, words in _REFUSALS if status in statuses), "failure")
+    return StoreAnswer(status=status, is_success=False, meaning=meaning, comment=comment)
+
+
+def _is_warning(status: int) -> bool:
+    # PS3.7 C.1.3: Bxxx, and three numbers of old.
+    return status in _WARNING_RANGE or status in {0x0001, 0x0107, 0x0116}
+
+
+def _status_of(response: Dataset, peer: Peer) -> int:
+    """Return the status of an answer; without one the connection broke or time was up."""
+    status = response.get("Status")
+    if status is None:
+        raise PeerUnreachableError(f"{peer} gave no answer.")
+    return int(status)
+
+
+def _refusal(peer: Peer, answer: StoreAnswer) -> str:
+    return f"{peer} did not store the object: {answer.status:04X} {answer.meaning}."

@@ -1,0 +1,93 @@
+"""Codes of our structured reports, with their meanings in both languages.
+
+Translated are the meanings of headings and section elements, which viewers print above the text;
+code values stay the same. A meaning is an LO: at most 64 bytes in UTF-8, since validators count
+bytes, which is 32 Arabic letters.
+
+Source: PS3.16 CID 5000, 7000, 7001, 7002, 7009, TID 1004, 1204, 2000, 2002.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from core.report import Language, SectionKind
+
+OUR_SCHEME = "99TAQRIR"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """A coded concept."""
+
+    value: str
+    scheme: str
+    english: str
+    arabic: str = ""
+
+    def item(self, language: Language = Language.EN) -> Dataset:
+        """Return the term as the item of a code sequence."""
+        code = Dataset()
+        code.CodeValue = self.value
+        code.CodingSchemeDesignator = self.scheme
+        is_arabic = language is Language.AR and self.arabic
+        code.CodeMeaning = self.arabic if is_arabic else self.english
+        return code
+
+
+def _ln(value: str, english: str, arabic: str) -> Term:
+    return Term(value=value, scheme="LN", english=english, arabic=arabic)
+
+
+def _dcm(value: str, english: str, arabic: str = "") -> Term:
+    return Term(value=value, scheme="DCM", english=english, arabic=arabic)
+
+
+TITLE = _ln("18748-4", "Diagnostic Imaging Report", "تقرير التصوير التشخيصي")
+LANGUAGE = _dcm("121049", "Language of Content Item and Descendants")
+LANGUAGES = {
+    Language.EN: Term(value="en", scheme="RFC5646", english="English"),
+    Language.AR: Term(value="ar", scheme="RFC5646", english="Arabic"),
+}
+
+OBSERVER_TYPE = _dcm("121005", "Observer Type")
+DEVICE = _dcm("121007", "Device")
+DEVICE_UID_TERM = _dcm("121012", "Device Observer UID")
+DEVICE_NAME = _dcm("121013", "Device Observer Name")
+ALGORITHM_NAME = _dcm("111001", "Algorithm Name")
+ALGORITHM_VERSION = _dcm("111003", "Algorithm Version")
+
+# CID 7001 and 7002 are baseline groups: a term of our own may stand where they have none.
+NOTICE = Term(value="NOTICE", scheme=OUR_SCHEME, english="Notice", arabic="تنبيه")
+
+SECTIONS: dict[SectionKind, tuple[Term, Term]] = {
+    SectionKind.HISTORY: (
+        _ln("55752-0", "Clinical Information", "المعلومات السريرية"),
+        _ln("11329-0", "History", "السيرة المرضية"),
+    ),
+    SectionKind.FINDINGS: (
+        _ln("59776-5", "Findings", "الموجودات"),
+        _dcm("121071", "Finding", "موجودة"),
+    ),
+    SectionKind.IMPRESSION: (
+        _ln("19005-8", "Impressions", "الانطباعات"),
+        _dcm("121073", "Impression", "انطباع"),
+    ),
+    SectionKind.RECOMMENDATIONS: (
+        _ln("18783-1", "Recommendations", "التوصيات"),
+        _dcm("121075", "Recommendation", "توصية"),
+    ),
+    SectionKind.SUMMARY: (
+        _ln("55112-7", "Summary", "الملخص"),
+        _ln("55112-7", "Summary", "الملخص"),
+    ),
+}
+KEY_IMAGES = _ln("55113-5", "Key Images", "الصور الرئيسية")
+# CID 7003 knows illustrations of a finding, baselines and measurements only. The frames are none of
+# these: they are what the model was given.
+SOURCE_IMAGE = _dcm("121322", "Source image for image processing operation", "صورة المصدر")
+
+SOURCE_DOCUMENT = _dcm("121335", "Source Document")
+REPLACED_REPORT = _dcm("121360", "Replaced report")

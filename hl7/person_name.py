@@ -1,0 +1,43 @@
+"""A DICOM person name as HL7 writes it.
+
+DICOM has up to three component groups (alphabetic, ideographic, phonetic) parted by ``=``; HL7 has
+a repetition for each, marked in its eighth component. The order of suffix and prefix differs.
+
+Source: DICOM PS3.5 6.2 (PN); HL7 v2.5.1 2.A.88 (XPN), 2.A.86 (XCN), table 0465.
+"""
+
+from __future__ import annotations
+
+from hl7.escape import one_line
+
+# HL7 table 0465, in the order of DICOM's groups.
+_REPRESENTATIONS = ("A", "I", "P")
+# Component lengths that HL7 v2.5.1 grants a family name; a longer part is no name but an accident.
+_LONGEST_PART = 194
+
+
+def to_xpn(name: str) -> list[tuple[str, ...]]:
+    """Return a person name as repetitions of XPN, the alphabetic group first.
+
+    Where that group is empty the first one that is not takes its place; an Arabic name in the
+    second or third group stays, as a repetition of its own.
+    """
+    groups = zip(name.split("="), _REPRESENTATIONS, strict=False)
+    repetitions: list[tuple[str, ...]] = []
+    for group, representation in groups:
+        family, given, middle, prefix, suffix = _parts(group)
+        if any((family, given, middle, prefix, suffix)):
+            repetitions.append((family, given, middle, suffix, prefix, "", "", representation))
+    return repetitions
+
+
+def to_xcn(name: str) -> tuple[str, ...]:
+    """Return a person name as one XCN without an identifier; empty where there is no name."""
+    repetitions = to_xpn(name)
+    return ("", *repetitions[0][:5]) if repetitions else ()
+
+
+def _parts(group: str) -> list[str]:
+    """Return the five components of a group, each on one line, blanks around it gone."""
+    parts = [one_line(part)[:_LONGEST_PART] for part in group.split("^")[:5]]
+    return parts + [""] * (5 - len(parts))

@@ -1,0 +1,1 @@
+"""The demonstration checkpoint: synthetic radiographs, their wording, the script that trains it."""

@@ -1,0 +1,107 @@
+"""Pictures and context become a report: English first, then Arabic from it, then the summaries.
+
+The Arabic report is a translation of the English one with the pictures in view, not a second look:
+two looks could disagree, and a translation can be checked against its source word for word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from core.drafting import DraftRequest
+from core.report import Language, ModelVersion, Narrative, Report, Section
+from model.checks import WrittenText, check
+from model.engine import DEFAULT_MAX_NEW_TOKENS, Engine
+from model.parsing import parse_report, parse_summary
+from model.prompts import Task, question
+
+CHECKS_STEP = "checks"
+
+_REPORTS = {Language.EN: Task.REPORT_EN, Language.AR: Task.REPORT_AR}
+_SUMMARIES = {Language.EN: Task.SUMMARY_EN, Language.AR: Task.SUMMARY_AR}
+_LANGUAGES = {task: lang for table in (_REPORTS, _SUMMARIES) for lang, task in table.items()}
+
+
+class ModelDrafter:
+    """The `core.drafting.Drafter` that asks a model."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Draft with an engine; it loads its model at the first draft."""
+        self._engine = engine
+
+    @property
+    def version(self) -> ModelVersion:
+        """Which model writes."""
+        return self._engine.version
+
+    def draft(
+        self, request: DraftRequest, on_step: Callable[[str], None] = lambda _step: None
+    ) -> Report:
+        """Write and check a report; see `core.drafting.Drafter.draft`.
+
+        An Arabic report is made from an English one, so both are written and compared even where
+        only Arabic is asked for.
+        """
+        answers: dict[Task, WrittenText] = {}
+        for task in _tasks(request.languages):
+            on_step(task.value)
+            answers[task] = self._answer(task, request, answers)
+        on_step(CHECKS_STEP)
+        findings = check(
+            reports=_by_language(_REPORTS, answers),
+            summaries=_by_language(_SUMMARIES, answers),
+            are_orientations_known=all(image.is_orientation_known for image in request.images),
+            severities=dict(request.severities),
+        )
+        return Report(
+            narratives=tuple(_narrative(language, answers) for language in request.languages),
+            model=self.version,
+            frames=tuple(image.frame for image in request.images),
+            findings=findings,
+        )
+
+    def _answer(
+        self, task: Task, request: DraftRequest, answers: dict[Task, WrittenText]
+    ) -> WrittenText:
+        """Return one task's answer, parsed."""
+        source = ""
+        if task is not Task.REPORT_EN:
+            basis = Task.REPORT_AR if task is Task.SUMMARY_AR else Task.REPORT_EN
+            source = answers[basis].raw
+        completion = self._engine.generate(question(task, request.context, source), request.images)
+        parse = parse_report if task in _REPORTS.values() else parse_summary
+        parsed = parse(completion.text, _LANGUAGES[task])
+        return WrittenText(
+            raw=completion.text.strip(),
+            sections=parsed.sections,
+            is_complete=completion.is_complete,
+            findings=parsed.findings,
+        )
+
+
+def _tasks(languages: tuple[Language, ...]) -> tuple[Task, ...]:
+    """Return what has to be asked, in order."""
+    reports = [Task.REPORT_EN, *([Task.REPORT_AR] if Language.AR in languages else [])]
+    return (*reports, *(_SUMMARIES[lang] for lang in _SUMMARIES if lang in languages))
+
+
+def _by_language(
+    tasks: dict[Language, Task], answers: dict[Task, WrittenText]
+) -> dict[Language, WrittenText]:
+    return {language: answers[task] for language, task in tasks.items() if task in answers}
+
+
+def _narrative(language: Language, answers: dict[Task, WrittenText]) -> Narrative:
+    sections: tuple[Section, ...] = (
+        *answers[_REPORTS[language]].sections,
+        *answers[_SUMMARIES[language]].sections,
+    )
+    return Narrative(language=language, sections=sections)
+
+
+def open_drafter(
+    path: Path, device: str = "auto", max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS
+) -> ModelDrafter:
+    """Return a drafter for a checkpoint folder; the model is loaded at the first draft."""
+    return ModelDrafter(Engine(path, device=device, max_new_tokens=max_new_tokens))

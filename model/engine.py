@@ -1,0 +1,167 @@
+"""Prompt and pictures in, text out: one request at a time, always the most likely token.
+
+The model is loaded at the first request, once a process. Several threads may ask at once; they wait
+for one another.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+
+import torch
+
+from core.drafting import ModelImage
+from core.errors import PermanentError, TransientError
+from core.report import ModelVersion
+from model.checkpoint import LoadedModel, load_checkpoint, read_version
+from model.prompts import END_OF_TURN, encode
+from model.vision import to_pixel_values
+
+DEFAULT_MAX_NEW_TOKENS = 1024  # the official inference's own limit
+# Greedy decoding draws nothing; the seed is for kernels that would.
+_SEED = 0
+# A prompt that leaves less room than this cannot be answered with a report.
+_MIN_ROOM_TOKENS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """What the model answered.
+
+    Attributes:
+        text: The answer, special tokens and half letters at a cut end removed.
+        is_complete: The model ended its turn itself; False where it ran into the limit.
+        token_count: Tokens that were made, the end of turn included.
+    """
+
+    text: str
+    is_complete: bool
+    token_count: int
+
+
+class Engine:
+    """A checkpoint that answers questions about pictures."""
+
+    def __init__(
+        self, path: Path, *, device: str = "auto", max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS
+    ) -> None:
+        """Remember where the model lies; nothing is read before it is needed."""
+        self._path = path
+        self._device = device
+        self._max_new_tokens = max_new_tokens
+        self._lock = RLock()
+        self._loaded: LoadedModel | None = None
+
+    @cached_property
+    def version(self) -> ModelVersion:
+        """Which model answers; reads the folder once for its digest, not the model into memory."""
+        with self._lock:
+            return self._loaded.version if self._loaded else read_version(self._path)
+
+    def load(self) -> LoadedModel:
+        """Return the model, loading it at the first call.
+
+        Raises:
+            CheckpointError: The folder cannot be loaded.
+            TransientError: The device's memory does not hold it now.
+        """
+        with self._lock:
+            if self._loaded is None:
+                torch.manual_seed(_SEED)
+                with _memory_errors():
+                    self._loaded = load_checkpoint(self._path, self._device)
+            return self._loaded
+
+    def generate(self, question_text: str, images: Sequence[ModelImage]) -> Completion:
+        """Answer a question about pictures.
+
+        Args:
+            question_text: From `model.prompts.question`.
+            images: At least one, in the order in which the prompt shows them.
+
+        Raises:
+            PermanentError: There is no picture, or question and pictures fill the model's context.
+            TransientError: Memory ran out; fewer jobs at once may leave enough.
+        """
+        if not images:
+            raise PermanentError("A draft needs at least one picture.")
+        with self._lock, torch.inference_mode(), _memory_errors():
+            return self._generate(question_text, images)
+
+    def _generate(self, question_text: str, images: Sequence[ModelImage]) -> Completion:
+        from transformers import GenerationConfig
+
+        loaded = self.load()
+        prompt = encode(
+            loaded.tokenizer,
+            question_text,
+            image_count=len(images),
+            tokens_per_image=loaded.geometry.token_count,
+        )
+        room = loaded.context_tokens - len(prompt)
+        if room < _MIN_ROOM_TOKENS:
+            raise PermanentError(
+                f"Question and {len(images)} pictures take {len(prompt)} tokens; the model has "
+                f"room for {loaded.context_tokens}. Fewer pictures are needed."
+            )
+        end_of_turn = loaded.tokenizer.convert_tokens_to_ids(END_OF_TURN)
+        ids = torch.tensor([prompt], device=loaded.device)  # (1, T)
+        output = loaded.model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            pixel_values=self._pixel_values(loaded, images),
+            generation_config=GenerationConfig(
+                do_sample=False,
+                num_beams=1,
+                use_cache=True,
+                max_new_tokens=min(self._max_new_tokens, room),
+                eos_token_id=end_of_turn,
+                pad_token_id=end_of_turn,
+            ),
+        )
+        made: list[int] = output[0, len(prompt) :].tolist()
+        text = loaded.tokenizer.decode(
+            made, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        is_complete = bool(made) and made[-1] == end_of_turn
+        return Completion(
+            # A cut may fall inside a letter's bytes; what is left of it is no text.
+            text=text if is_complete else text.rstrip("\N{REPLACEMENT CHARACTER}"),
+            is_complete=is_complete,
+            token_count=len(made),
+        )
+
+    @staticmethod
+    def _pixel_values(loaded: LoadedModel, images: Sequence[ModelImage]) -> torch.Tensor:
+        """Return the pictures as the tower takes them: (N, 3, S, S)."""
+        rows = [to_pixel_values(image.pixels, loaded.geometry.size) for image in images]
+        stacked = torch.stack([torch.from_numpy(row) for row in rows])
+        return stacked.to(device=loaded.device, dtype=loaded.model.dtype)
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn exhausted memory into a TransientError, and free what the failed try still holds."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        _free()
+        raise TransientError("Memory ran out while the model was at work.") from None
+    except RuntimeError as error:
+        # The CPU allocator has no class of its own.
+        if "allocate memory" not in str(error):
+            raise
+        _free()
+        raise TransientError("Memory ran out while the model was at work.") from None
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

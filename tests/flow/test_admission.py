@@ -1,0 +1,118 @@
+"""Who may associate with the node, and what each may do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import MODALITY, Site, film, save
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.sop_class import ComputedRadiographyImageStorage, Verification
+
+from core import database
+from core.database import reading
+from core.errors import PeerRefusedError
+from core.tables import AuditEvent
+from dicom_node.client import echo, send_files
+
+CALLED_AE_TITLE_NOT_RECOGNISED, CALLING_AE_TITLE_NOT_RECOGNISED = 7, 3
+NOT_AUTHORISED = 0x0124
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An installation whose node runs, with an archive called ARCHIVE."""
+    site = Site(tmp_path_factory.mktemp("admission"), pacs={"main": 1})
+    database.migrate(site.engine)
+    site.start_node()
+    yield site
+    site.close()
+
+
+def _associate(site: Site, *, calling: str, called: str = "TAQRIR") -> Association:
+    entity = AE(ae_title=calling)
+    entity.add_requested_context(Verification)
+    entity.add_requested_context(ComputedRadiographyImageStorage)
+    node = site.settings.node
+    return entity.associate(node.host, node.port, ae_title=called)
+
+
+def test_a_configured_sender_may_ask_for_a_sign_of_life(node: Site) -> None:
+    echo(node.peer())
+
+
+def test_an_unknown_caller_is_rejected_for_good_with_the_reason(node: Site) -> None:
+    association = _associate(node, calling="NOBODY")
+
+    assert association.is_rejected
+    answer = association.acceptor.primitive
+    assert (answer.result, answer.result_source) == (1, 1)
+    assert answer.diagnostic == CALLING_AE_TITLE_NOT_RECOGNISED
+    with reading(node.engine) as session:
+        row = session.query(AuditEvent).order_by(AuditEvent.id.desc()).first()
+    assert row is not None
+    assert row.event == "association_rejected"
+    assert row.detail == {"ae_title": "NOBODY", "address": "127.0.0.1"}
+
+
+def test_a_title_that_only_resembles_a_senders_is_unknown(node: Site) -> None:
+    for title in (MODALITY.lower(), MODALITY + "2", MODALITY[:-1]):
+        assert _associate(node, calling=title).is_rejected
+
+
+def test_who_calls_somebody_else_is_rejected_with_the_reason(node: Site) -> None:
+    association = _associate(node, calling=MODALITY, called="ANOTHER")
+
+    assert association.is_rejected
+    assert association.acceptor.primitive.diagnostic == CALLED_AE_TITLE_NOT_RECOGNISED
+
+
+def test_an_archive_may_echo_and_may_not_store(node: Site) -> None:
+    archive = node.peer("ARCHIVE")
+    echo(archive)
+
+    (sent,) = send_files(archive, [save(film(), node.folder)])
+
+    assert sent.answer is not None
+    assert sent.answer.status == NOT_AUTHORISED
+    assert list(node.parts.files.inbox.iterdir()) == []
+
+
+def test_a_sender_with_an_address_is_taken_from_that_address_only(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    sender = site.settings.senders[0]
+    elsewhere = sender.model_copy(update={"ae_title": "ELSEWHERE", "host": "192.0.2.1"})
+    here = sender.model_copy(update={"ae_title": "HERE", "host": "localhost"})
+    site.settings = site.settings.model_copy(update={"senders": (elsewhere, here)})
+    database.migrate(site.engine)
+    site.start_node()
+
+    echo(site.peer("HERE"))
+    with pytest.raises(PeerRefusedError, match="rejected"):
+        echo(site.peer("ELSEWHERE"))
+    site.close()
+
+
+def test_a_caller_who_is_rejected_harms_nobody_else(node: Site) -> None:
+    known = _associate(node, calling=MODALITY)
+    for _ in range(3):
+        assert _associate(node, calling="NOBODY").is_rejected
+
+    assert known.send_c_echo().Status == 0
+    known.release()
+
+
+def test_a_port_that_is_taken_is_said_at_the_start(node: Site, tmp_path: Path) -> None:
+    second = Site(tmp_path)
+    second.settings = second.settings.model_copy(update={"node": node.settings.node})
+    database.migrate(second.engine)
+    before = threading.active_count()
+
+    with pytest.raises(OSError, match="in use"):
+        second.start_node()
+
+    assert threading.active_count() == before
+    second.close()

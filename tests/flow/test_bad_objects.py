@@ -1,0 +1,274 @@
+"""Objects that cannot be drafted for: each ends in a state with a reason, and harms nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from harness import MODALITY, Site, film, new_uid, report_object, save
+from pydicom import uid
+from pydicom.encaps import encapsulate
+from servers import wait_until
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from core import intake, store
+from core.intake import Outcome, ReceivedInstance
+from core.lifecycle import State
+from core.tables import Instance
+from dicom_node.client import send_files
+
+
+def test_a_study_without_an_image_is_ignored_with_the_reason(site: Site) -> None:
+    site.send(report_object())
+    site.go_quiet()
+
+    study = site.study()
+    assert (study.state, study.reason_code) == (State.IGNORED, "NO_IMAGE")
+    assert study.reason == "the study holds no image"
+    assert site.bell.studies == []
+
+
+def test_an_image_of_a_kind_that_we_do_not_read_is_ignored_with_the_reason(site: Site) -> None:
+    ultrasound = film(SOPClassUID=uid.UltrasoundImageStorage, Modality="US")
+
+    site.take_in(ultrasound)
+
+    study = site.study()
+    assert (study.state, study.reason_code) == (State.IGNORED, "NO_READABLE_IMAGE")
+    assert "US" in study.reason
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"PixelData": b"\x01\x02"},
+        {"Rows": 0},
+        {"BitsAllocated": 13},
+        {"PhotometricInterpretation": "NONSENSE"},
+    ],
+    ids=["cut off", "no rows", "impossible depth", "unknown colours"],
+)
+def test_an_image_that_cannot_be_decoded_is_ignored_with_the_reason(
+    site: Site, attributes: dict[str, object]
+) -> None:
+    site.take_in(film(**attributes))
+
+    study = site.study()
+    assert (study.state, study.reason_code) == (State.IGNORED, "NO_READABLE_IMAGE")
+    assert "No image of the study can be read" in study.reason
+    assert site.events()[-1] == "not_for_us"
+    assert site.timeline()[-1].detail["reason"] == study.reason
+    assert site.drafter.requests == []
+
+
+def test_a_compressed_image_that_is_noise_is_ignored_with_the_reason(site: Site) -> None:
+    noise = film()
+    noise.PixelData = encapsulate([b"NOTAJ2K!"])
+    noise["PixelData"].is_undefined_length = True
+    noise["PixelData"].VR = "OB"
+
+    site.take_in(save(noise, site.folder, uid.JPEG2000Lossless))
+
+    assert (site.state(), site.study().reason_code) == (State.IGNORED, "NO_READABLE_IMAGE")
+
+
+def test_one_unreadable_image_beside_a_readable_one_is_a_line_of_the_draft(site: Site) -> None:
+    good = film()
+    bad = film(good.StudyInstanceUID, ViewPosition="LL", PixelData=b"\x01\x02")
+
+    site.take_in(good, bad)
+
+    assert site.state() is State.IN_REVIEW
+    reasons = site.drafts()[0].selection["reasons"]
+    assert any(bad.SOPInstanceUID in reason for reason in reasons)
+    assert [f["sop_instance_uid"] for f in site.drafts()[0].selection["frames"]] == [
+        good.SOPInstanceUID
+    ]
+
+
+def test_an_operator_may_have_an_ignored_study_drafted(site: Site) -> None:
+    site.take_in(film(PixelData=b"\x01\x02"))
+    assert site.state() is State.IGNORED
+
+    with site.writing() as session:
+        store.retry(session, store.get(session, 1), at=site.clock(), actor="operator")
+    site.draft()
+
+    # Nothing has changed, so the answer is the same, and the timeline says who asked.
+    assert site.state() is State.IGNORED
+    assert site.path() == ["QUEUED", "DRAFTING", "IGNORED", "QUEUED", "DRAFTING", "IGNORED"]
+    assert "operator" in {row.actor for row in site.timeline()}
+
+
+def test_an_ignored_study_that_gets_a_readable_image_is_drafted(site: Site) -> None:
+    bad = film(PixelData=b"\x01\x02", ViewPosition="LL")
+    site.take_in(bad)
+
+    site.take_in(film(bad.StudyInstanceUID))
+
+    assert (site.state(), site.study().version) == (State.IN_REVIEW, 2)
+    assert site.study().reason == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not DICOM at all",
+        b"\0" * 128 + b"DICM",
+        b"\0" * 128 + b"DICM" + b"\x02\x00\x00\x00UL\x04\x00\xff\xff\xff\xff",
+        b"\0" * 4096,
+    ],
+    ids=["empty", "text", "preamble only", "header announces more", "zeros"],
+)
+def test_a_file_in_the_inbox_that_is_no_object_is_set_aside_and_stops_nothing(
+    site: Site, content: bytes
+) -> None:
+    files = site.parts.files
+    files.prepare()
+    (files.inbox / "stray.dcm").write_bytes(content)
+
+    site.send(film())
+
+    assert site.state() is State.RECEIVING
+    assert [path.name for path in files.quarantine.iterdir()] == ["stray.dcm"]
+    assert (files.quarantine / "stray.dcm").read_bytes() == content
+
+
+@pytest.mark.parametrize("keep", [200, 400, 1000])
+def test_an_object_that_was_cut_off_in_the_inbox_is_set_aside_or_indexed_and_stops_nothing(
+    site: Site, keep: int
+) -> None:
+    files = site.parts.files
+    files.prepare()
+    whole = save(film(), site.folder).read_bytes()
+    (files.inbox / "cut.dcm").write_bytes(whole[:keep])
+    site.send(film())
+
+    assert list(files.inbox.iterdir()) == []
+    kept = [*files.quarantine.iterdir(), *files.studies.rglob("*.dcm")]
+    assert len(kept) == 2
+
+
+def test_a_file_that_appears_in_the_inbox_while_the_node_runs_does_not_kill_the_index(
+    site: Site,
+) -> None:
+    site.send(film())
+    files = site.parts.files
+    (files.inbox / "stray.dcm").write_bytes(b"not DICOM at all")
+    assert site.node is not None
+    # As after a commit that failed: the next look goes through the whole inbox.
+    site.node._indexer._is_behind = True
+
+    site.send(film())
+    wait_until((files.quarantine / "stray.dcm").exists)
+    site.send(film())
+
+    assert site.state(3) is State.RECEIVING
+
+
+def test_an_object_that_the_index_fails_on_is_set_aside_and_holds_up_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = film()
+    poison = film(good.StudyInstanceUID)
+    record = intake.record
+
+    def fail_on_one(session: Session, received: ReceivedInstance, **rest: str) -> Outcome:
+        if received.sop_instance_uid == poison.SOPInstanceUID:
+            raise RuntimeError("a bug, or a value that the database does not take")
+        return record(session, received, **rest)
+
+    monkeypatch.setattr(intake, "record", fail_on_one)
+
+    site.receive(film(), poison, good)
+    site.receive(poison)
+
+    with site.writing() as session:
+        assert len(store.find(session, good.StudyInstanceUID)) == 1
+    assert len(list(site.parts.files.quarantine.iterdir())) == 2
+
+
+def test_an_object_of_three_gigabytes_has_its_place_in_the_index(site: Site) -> None:
+    site.receive(film())
+    with site.writing() as session:
+        session.execute(update(Instance).values(size_bytes=3 << 30))
+    with site.writing() as session:
+        assert session.scalar(select(Instance.size_bytes)) == 3 << 30
+
+
+def test_a_sender_that_breaks_off_leaves_nothing_and_harms_nobody(site: Site) -> None:
+    import socket
+
+    site.start_node()
+    node = site.settings.node
+    for words in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x01\x00\x00\x00\x00\xffhalf a request"):
+        with socket.create_connection((node.host, node.port)) as connection:
+            connection.sendall(words)
+
+    site.send(film())
+
+    assert site.state() is State.RECEIVING
+    assert list(site.parts.files.partial.iterdir()) == []
+
+
+def test_an_object_whose_data_name_another_than_its_command_is_refused(
+    site: Site, tmp_path: Path
+) -> None:
+    image = film()
+    path = save(image, tmp_path)
+    other = new_uid().ljust(len(image.SOPInstanceUID), "0")[: len(image.SOPInstanceUID)]
+    data = path.read_bytes()
+    at = data.rindex(image.SOPInstanceUID.encode())
+    path.write_bytes(data[:at] + other.encode() + data[at + len(other) :])
+    site.start_node()
+
+    (sent,) = send_files(site.peer(MODALITY), [path])
+
+    assert sent.answer is not None
+    assert sent.answer.status == 0xA900
+    assert list(site.parts.files.inbox.iterdir()) == []
+    assert list(site.parts.files.partial.iterdir()) == []
+
+
+def test_hostile_text_in_every_field_is_stored_and_drafted(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    from dicom_node.demo_pacs import DemoPacs
+    from hl7.demo_ris import DemoRis
+
+    hostile = "a|b^c~d\\&e\u202e'; DROP TABLE study;--"
+    with DemoPacs("ARCHIVE", tmp_path / "pacs") as pacs, DemoRis(tmp_path / "ris") as ris:
+        site = make_site(pacs={"main": pacs.port}, ris={"main": ris.port})
+        site.take_in(
+            film(
+                StudyDescription=hostile + "\0\x1b$B",
+                AccessionNumber="A|1",
+                PatientID="../../P&1",
+                ReferringPhysicianName="نزار^O'Hara|MSH",
+            )
+        )
+        site.deliver_due()
+
+        states = site.delivery_states()
+        assert all(state == "SENT" for _, _, state in states), [
+            d.reason for d, _ in site.deliveries()
+        ]
+        assert len(ris.received) == 1
+
+
+def test_many_bad_studies_do_not_hold_a_good_one(site: Site) -> None:
+    good = film()
+    site.take_in(
+        *(film(PixelData=b"\x01\x02") for _ in range(3)),
+        *(film(Rows=0) for _ in range(2)),
+        good,
+    )
+
+    with site.writing() as session:
+        counts = store.count_states(session)
+        (found,) = store.find(session, good.StudyInstanceUID)
+    assert found.state == State.IN_REVIEW
+    assert counts[State.IGNORED] == 5

@@ -1,0 +1,499 @@
+"""What becomes of a draft on its way to archives and information systems."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from harness import ScriptedPacs, ScriptedRis, Site, Timing, abort, film, report_object
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from servers import free_port
+
+from core import outbox
+from core.lifecycle import DeliveryState, State
+from core.tables import Artifact, Draft
+from dicom_node.demo_pacs import DemoPacs
+from hl7.ack import AckCode
+from worker.deliver import deliver
+
+PENDING, SENT = DeliveryState.PENDING, DeliveryState.SENT
+PARKED, DROPPED = DeliveryState.PARKED, DeliveryState.DROPPED
+
+
+# pynetdicom lets go of a socket whose connection was refused without closing it.
+refused = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+def _states(site: Site) -> list[str]:
+    return [state for _, _, state in site.delivery_states()]
+
+
+def _reason(site: Site, number: int = 0) -> str:
+    return site.deliveries()[number][0].reason
+
+
+def _wait_for_the_next_attempt(site: Site) -> float:
+    """Move the clock to the earliest attempt to come; return by how many seconds."""
+    waiting = [d.next_attempt_at for d, _ in site.deliveries() if d.state == PENDING]
+    at = min(moment for moment in waiting if moment > site.clock())
+    seconds = (at - site.clock()).total_seconds()
+    site.clock.now = at
+    return seconds
+
+
+def test_a_recorded_draft_is_one_object_a_language_for_each_archive_and_one_message_for_each_ris(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(pacs={"a": 1, "b": 2}, ris={"x": 3, "y": 4})
+    site.take_in(film())
+
+    assert site.delivery_states() == [
+        ("pacs:a", "en", PENDING),
+        ("pacs:b", "en", PENDING),
+        ("pacs:a", "ar", PENDING),
+        ("pacs:b", "ar", PENDING),
+        ("ris:x", "", PENDING),
+        ("ris:y", "", PENDING),
+    ]
+    uids = {artifact.uid for _, artifact in site.deliveries()}
+    # One SOP Instance UID a language, the same for both archives; one MSH-10 a system.
+    assert len(uids) == 4
+
+
+def test_draft_and_deliveries_are_recorded_together_or_not_at_all(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(pacs={"main": 1})
+    site.receive(film())
+    site.go_quiet()
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the process dies here")
+
+    monkeypatch.setattr(outbox, "plan", fail)
+    with pytest.raises(RuntimeError):
+        site.draft()
+
+    assert site.state() is State.DRAFTING
+    assert site.drafts() == []
+    assert site.deliveries() == []
+
+
+def test_an_installation_without_destinations_drafts_all_the_same(site: Site) -> None:
+    site.take_in(film())
+
+    assert site.state() is State.IN_REVIEW
+    assert site.deliveries() == []
+
+
+@refused
+def test_an_archive_that_is_down_is_tried_again_and_gets_each_object_once(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    port = free_port()
+    site = make_site(pacs={"main": port})
+    site.take_in(film())
+    waits = []
+    for _ in range(3):
+        site.deliver_due()
+        assert _states(site) == [PENDING, PENDING]
+        waits.append(_wait_for_the_next_attempt(site))
+    assert waits == [5, 10, 20]
+    assert "There is no connection" in _reason(site)
+    # The timeline says once what is wrong.
+    assert site.events().count("delivery_postponed") == 1
+
+    with DemoPacs("ARCHIVE", tmp_path / "pacs") as pacs:
+        main = site.settings.pacs[0].model_copy(update={"port": pacs.port})
+        site.parts.settings = site.settings.model_copy(update={"pacs": (main,)})
+        site.deliver_due()
+        site.deliver_due()
+
+        assert _states(site) == [SENT, SENT]
+        assert len(pacs.received) == 2
+    assert [d.attempts for d, _ in site.deliveries()] == [4, 1]
+
+
+def test_waits_between_attempts_end_at_the_longest(make_site: Callable[..., Site]) -> None:
+    site = make_site(ris={"main": free_port()})
+    site.take_in(film())
+    waits = []
+    for _ in range(9):
+        site.deliver_due()
+        waits.append(_wait_for_the_next_attempt(site))
+
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+
+
+def test_a_destination_that_stays_down_is_given_up_and_an_operator_starts_it_again(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(ris={"main": free_port()})
+    site.take_in(film())
+    site.deliver_due()
+    site.clock.advance(hours=73)
+    site.deliver_due()
+
+    assert _states(site) == [PARKED]
+    assert _reason(site).startswith("given up after 72 h: ")
+    assert site.state() is State.IN_REVIEW
+    with site.writing() as session:
+        assert outbox.retry_parked(session, 1, at=site.clock(), actor="operator") == 1
+    site.deliver_due()
+    # All its hours begin anew.
+    assert _states(site) == [PENDING]
+
+
+def test_an_information_system_that_is_down_does_not_hold_the_archive(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    with DemoPacs("ARCHIVE", tmp_path / "pacs") as pacs:
+        site = make_site(pacs={"main": pacs.port}, ris={"main": free_port()})
+        site.take_in(film())
+        site.deliver_due()
+
+        assert _states(site) == [SENT, SENT, PENDING]
+
+
+@refused
+def test_an_archive_that_is_down_holds_neither_the_other_nor_the_information_system(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs, ScriptedRis() as ris:
+        site = make_site(pacs={"dead": free_port(), "live": pacs.port}, ris={"main": ris.port})
+        site.take_in(film())
+        site.deliver_due()
+
+        assert _states(site) == [PENDING, SENT, PENDING, SENT, SENT]
+        assert (len(pacs.received), len(ris.received)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0xC000, "C000 the peer cannot understand the object"),
+        (0xA900, "A900 the data set does not match its SOP class"),
+        (0x0124, "0124 not authorised"),
+    ],
+)
+def test_an_archive_that_refuses_parks_the_object_with_its_words(
+    make_site: Callable[..., Site], status: int, words: str
+) -> None:
+    with ScriptedPacs([status]) as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        site.take_in(film())
+        site.deliver_due()
+
+        # What follows is not held up by what was refused.
+        assert _states(site) == [PARKED, SENT]
+        assert words in _reason(site)
+        row = next(r for r in site.timeline() if r.event == "delivery_parked")
+        assert words in row.detail["reason"]
+        assert site.state() is State.IN_REVIEW
+        site.clock.advance(days=30)
+        site.deliver_due()
+        assert len(pacs.received) == 2
+
+
+def test_an_archive_that_is_full_is_tried_again(make_site: Callable[..., Site]) -> None:
+    with ScriptedPacs([0xA700]) as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        site.take_in(film())
+        site.deliver_due()
+        assert _states(site) == [PENDING, PENDING]
+        assert "out of resources" in _reason(site)
+        site.clock.advance(seconds=6)
+        site.deliver_due()
+
+        assert _states(site) == [SENT, SENT]
+
+
+def test_a_warning_of_the_archive_is_a_success_and_is_written_down(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs([0xB000]) as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        site.take_in(film())
+        site.deliver_due()
+
+        assert _states(site) == [SENT, SENT]
+        assert _reason(site) == "stored, but the peer changed elements"
+
+
+def test_an_archive_that_goes_by_another_name_parks_with_its_words(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    with DemoPacs("ARCHIVE", tmp_path / "pacs") as pacs:
+        site = make_site(pacs={"main": pacs.port}, pacs_ae_title="WRONG")
+        site.take_in(film())
+        site.deliver_due()
+
+        assert _states(site) == [PARKED, PARKED]
+        assert "Called AE title not recognised" in _reason(site)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"), [(AckCode.AE, PENDING), (AckCode.AR, PARKED), (AckCode.AA, SENT)]
+)
+def test_the_answer_of_an_information_system_decides(
+    make_site: Callable[..., Site], answer: AckCode, state: DeliveryState
+) -> None:
+    with ScriptedRis([answer]) as ris:
+        site = make_site(ris={"main": ris.port})
+        site.take_in(film())
+        site.deliver_due()
+
+        assert _states(site) == [state]
+
+
+def test_a_resend_after_an_unknown_outcome_is_the_same_bytes(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs([abort, abort]) as pacs, ScriptedRis([None, None]) as ris:
+        site = make_site(pacs={"main": pacs.port}, ris={"main": ris.port})
+        site.take_in(film())
+        for _ in range(3):
+            site.deliver_due()
+            site.clock.advance(minutes=1)
+
+        assert _states(site) == [SENT, SENT, SENT]
+        assert len(pacs.received) == 4
+        assert len(set(pacs.received[:3])) == 1
+        assert len(set(pacs.uids)) == 2
+        assert len(ris.received) == 3
+        assert len(set(ris.received)) == 1
+
+
+def test_a_resend_is_the_same_bytes_after_a_restart_another_day(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedPacs([abort]) as pacs, ScriptedRis([None]) as ris:
+        site = make_site(pacs={"main": pacs.port}, ris={"main": ris.port})
+        site.take_in(film())
+        site.deliver_due()
+        site.clock.advance(hours=20)
+        # Another release, in another time zone.
+        monkeypatch.setenv("TZ", "Asia/Riyadh")
+        monkeypatch.setattr("worker.results.version", lambda _name: "9.9")
+        site.parts = site.new_parts("worker@there:2")
+        site.deliver_due()
+        site.parts.engine.dispose()
+
+        assert pacs.received[0] == pacs.received[1]
+        assert ris.received[0] == ris.received[1]
+
+
+def test_every_archive_gets_the_same_bytes(make_site: Callable[..., Site]) -> None:
+    with ScriptedPacs() as a, ScriptedPacs([0xA700]) as b:
+        site = make_site(pacs={"a": a.port, "b": b.port})
+        site.take_in(film())
+        site.deliver_due()
+        site.clock.advance(minutes=1)
+        site.deliver_due()
+
+        assert a.received == b.received[1:]
+        assert b.received[0] == b.received[1]
+
+
+def test_of_two_senders_that_render_at_once_both_send_what_the_first_wrote(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(pacs={"main": 1})
+    site.take_in(film())
+    with site.writing() as session:
+        artifact = session.get_one(Artifact, 1)
+        assert outbox.keep_content(session, artifact, b"first") == b"first"
+    with site.writing() as session:
+        artifact = session.get_one(Artifact, 1)
+        assert outbox.keep_content(session, artifact, b"second") == b"first"
+
+
+def test_the_arabic_report_waits_while_the_english_one_is_pending(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs([0xA700]) as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        site.take_in(film())
+        assert site.due() == [1]
+        assert not deliver(site.parts, 2)
+        site.deliver_due()
+        assert site.due() == []
+        assert not deliver(site.parts, 2)
+        site.clock.advance(seconds=6)
+        site.deliver_due()
+
+        english, arabic = (artifact.uid for _, artifact in site.deliveries())
+        assert pacs.uids == [english, english, arabic]
+
+
+def _references(dataset: Dataset) -> set[str]:
+    """Return every SOP Instance UID that a document refers to."""
+    return {str(e.value) for e in dataset.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+
+
+def test_the_arabic_report_refers_to_the_english_one_that_is_there(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(pacs={"main": 1})
+    site.take_in(film())
+    with ScriptedPacs() as pacs:
+        main = site.settings.pacs[0].model_copy(update={"port": pacs.port})
+        site.parts.settings = site.settings.model_copy(update={"pacs": (main,)})
+        site.deliver_due()
+
+    (_, english), (_, arabic) = site.deliveries()
+    assert arabic.content is not None
+    assert english.uid in _references(dcmread(BytesIO(arabic.content)))
+
+
+def test_a_delivery_whose_draft_was_superseded_is_dropped_and_not_sent(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        image = film()
+        site.take_in(image)
+        site.receive(film(image.StudyInstanceUID))
+        # As an operator's retry of something parked would leave it.
+        with site.writing() as session:
+            for row, _ in site.deliveries():
+                session.merge(row).state = PENDING
+        site.deliver_due()
+
+        assert _states(site) == [DROPPED, DROPPED]
+        assert "superseded" in _reason(site)
+        assert pacs.received == []
+
+
+def test_a_destination_that_left_the_settings_parks_with_its_name(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(pacs={"old": 1}, ris={"old": 1})
+    site.take_in(film())
+    site.parts.settings = site.settings.model_copy(update={"pacs": (), "ris": ()})
+    site.deliver_due()
+
+    assert _states(site) == [PARKED] * 3
+    assert _reason(site) == "pacs:old is no longer in the settings"
+
+
+def test_text_that_does_not_read_back_is_parked_and_never_sent(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs, ScriptedRis() as ris:
+        site = make_site(pacs={"main": pacs.port}, ris={"main": ris.port})
+        site.take_in(film())
+        with site.writing() as session:
+            draft = session.get_one(Draft, 1)
+            draft.report = draft.report.replace("الرئتان", "\ufffd\ufffd")
+        site.deliver_due()
+
+        assert _states(site) == [SENT, PARKED, PARKED]
+        assert len(pacs.received) == 1
+        assert ris.received == []
+
+
+def test_stored_bytes_that_were_damaged_are_parked_and_never_sent(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs([abort]) as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        site.take_in(film())
+        site.deliver_due()
+        with site.writing() as session:
+            artifact = session.get_one(Artifact, 1)
+            assert artifact.content is not None
+            artifact.content = artifact.content.replace(b"clear", b"white")
+        site.clock.advance(minutes=1)
+        site.deliver_due()
+
+        assert _states(site) == [PARKED, SENT]
+        assert len(pacs.received) == 2
+
+
+def test_a_bug_in_one_delivery_is_tried_again_and_holds_no_other(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedPacs() as pacs:
+        site = make_site(pacs={"main": pacs.port}, ris={"main": 1})
+        site.take_in(film())
+
+        def fail(*_: object) -> bytes:
+            raise KeyError("Mustermann^Erika")
+
+        monkeypatch.setattr("worker.results._render_oru", fail)
+        site.deliver_due()
+
+        assert _states(site) == [SENT, SENT, PENDING]
+        assert _reason(site, 2) == "unexpected KeyError"
+        monkeypatch.undo()
+
+
+def test_a_message_that_waits_survives_an_object_that_completes_the_demographics(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film(AccessionNumber="")
+        site.take_in(image)
+        site.receive(report_object(image.StudyInstanceUID, AccessionNumber="ACC9"))
+        site.deliver_due()
+
+        # Not attempted before, so it is rendered with what is known now.
+        assert _states(site) == [SENT]
+        assert b"ACC9" in ris.received[0]
+
+
+def test_a_message_whose_study_changed_after_the_first_attempt_is_parked_for_a_person(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis([None]) as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film(AccessionNumber="")
+        site.take_in(image)
+        site.deliver_due()
+        site.receive(report_object(image.StudyInstanceUID, AccessionNumber="ACC9"))
+        site.clock.advance(minutes=1)
+        site.deliver_due()
+
+        # The bytes are fixed and no longer say what the study says.
+        assert _states(site) == [PARKED]
+        assert "Accession Number is not that of the study" in _reason(site)
+        assert len(ris.received) == 1
+
+
+def test_a_slow_archive_keeps_its_claim(make_site: Callable[..., Site]) -> None:
+    seen = []
+
+    def look(event: object) -> int:
+        del event
+        site = sites[0]
+        site.clock.advance(seconds=site.settings.delivery.timeout_seconds)
+        seen.append(site.due())
+        return 0x0000
+
+    sites: list[Site] = []
+    with ScriptedPacs([look]) as pacs:
+        sites.append(make_site(pacs={"main": pacs.port}))
+        sites[0].take_in(film())
+        sites[0].deliver_due()
+
+    assert seen == [[]]
+    assert _states(sites[0]) == [SENT, SENT]
+
+
+def test_an_archive_that_never_answers_is_left_in_time(make_site: Callable[..., Site]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        site = make_site(pacs={"main": port}, timing=Timing(timeout_seconds=0.5))
+        site.take_in(film())
+        site.deliver_due()
+
+        assert _states(site) == [PENDING, PENDING]
+        first = site.deliveries()[0][0].next_attempt_at
+        assert first - site.clock() == timedelta(seconds=5)

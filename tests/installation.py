@@ -1,0 +1,190 @@
+"""A whole Taqrir of its own, run as a site runs it: `taqrir up` in processes that can be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+from servers import dcmtk, free_port, wait_until
+
+SENDER = "MODALITY"
+_START_SECONDS = 90.0
+
+
+class Installation:
+    """`taqrir up` on a folder, with what a test wants to ask and break.
+
+    Use as a context manager; nothing of it is left behind.
+    """
+
+    def __init__(self, folder: Path, *, quiet_seconds: float = 1.0, more: str = "") -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.metrics_port = free_port()
+        self.config = folder / "taqrir.toml"
+        self.log = folder / "log.jsonl"
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(
+            f"""\
+data_dir = "data"
+[node]
+host = "127.0.0.1"
+port = {self.port}
+minimum_free_mb = 1
+[[senders]]
+ae_title = "{SENDER}"
+[[senders]]
+ae_title = "ORTHANC"
+[completion]
+quiet_seconds = {quiet_seconds}
+[worker]
+lease_seconds = 3
+sweep_seconds = 0.5
+retry_seconds = 0.5
+[delivery]
+retry_seconds = 0.5
+retry_max_seconds = 1
+timeout_seconds = 5
+[metrics]
+port = {self.metrics_port}
+{more}
+""",
+            encoding="utf-8",
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def start(self) -> None:
+        """Start all parts and wait until `up` says that it is up."""
+        out = self.folder / "out.txt"
+        with self.log.open("ab") as log, out.open("wb") as text:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cli", "up", "--config", str(self.config)],
+                stdout=text,
+                stderr=log,
+                start_new_session=True,
+            )
+
+        def is_up() -> bool:
+            assert self._process is not None
+            assert self._process.poll() is None, self.log.read_text()[-3000:]
+            return "taqrir is up" in out.read_text()
+
+        wait_until(is_up, timeout=_START_SECONDS)
+
+    def stop(self) -> None:
+        """Stop all parts as an operator would."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(60)
+
+    def part(self, *words: str) -> psutil.Process:
+        """Return a running part by words of its command line, e.g. `node` or `valkey-server`."""
+        assert self._process is not None
+        for child in psutil.Process(self._process.pid).children():
+            line = child.cmdline()
+            if all(any(word in argument for argument in line) for word in words):
+                return child
+        raise AssertionError(f"no part runs with {words}")
+
+    def kill(self, *words: str) -> None:
+        """Kill a part and its own children at once, as a power cut would."""
+        part = self.part(*words)
+        for process in [part, *part.children(recursive=True)]:
+            process.send_signal(signal.SIGKILL)
+        part.wait(10)
+
+    def kill_everything(self) -> None:
+        """Kill `up` itself; the kernel takes its parts with it."""
+        assert self._process is not None
+        parts = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.kill()
+        self._process.wait(10)
+        _gone, alive = psutil.wait_procs(parts, timeout=10)
+        assert not alive, alive
+
+    def run(self, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command of ours with this installation's settings."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *words, "--config", str(self.config)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        if code is not None:
+            assert done.returncode == code, done.stderr[-3000:]
+        return done
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
+        return answer
+
+    def show(self, name: str) -> dict[str, Any]:
+        """Return what `taqrir show --json` tells; empty where nothing was received."""
+        done = self.run("show", name, "--json", code=None)
+        answer: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
+        return answer
+
+    def storescu(self, *words: str | Path) -> None:
+        """Send files with DCMTK, as a modality would."""
+        subprocess.run(
+            [
+                dcmtk("storescu"),
+                *("-aet", SENDER, "-aec", "TAQRIR", "127.0.0.1", str(self.port)),
+                *map(str, words),
+            ],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "TCP_NODELAY": "1"},
+            timeout=120,
+        )
+
+    def await_state(self, name: str, *states: str, timeout: float = 90.0) -> dict[str, Any]:
+        """Wait until a study is in one of some states, and return it."""
+
+        def shown() -> dict[str, Any]:
+            study = self.show(name)
+            return study if study.get("state") in states else {}
+
+        return wait_until(shown, timeout=timeout, interval=0.2)
+
+    def await_delivered(
+        self, name: str, is_enough: Callable[[list[dict[str, Any]]], bool], timeout: float = 90.0
+    ) -> dict[str, Any]:
+        """Wait until a study's deliveries are as wanted, and return the study."""
+
+        def shown() -> dict[str, Any]:
+            study = self.show(name)
+            rows = study.get("deliveries", [])
+            return study if rows and is_enough(rows) else {}
+
+        return wait_until(shown, timeout=timeout, interval=0.2)
+
+
+def all_sent(rows: list[dict[str, Any]]) -> bool:
+    """Say whether every delivery was acknowledged."""
+    return all(row["state"] == "SENT" for row in rows)

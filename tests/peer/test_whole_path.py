@@ -1,0 +1,142 @@
+"""The whole path between foreign peers: DCMTK sends, Orthanc and a foreign RIS receive."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from installation import Installation, all_sent
+from pydicom import dcmread
+from servers import Orthanc, dcmtk, running_orthanc, wait_until
+from servers.mllp import MllpListener, field, running_mllp_listener
+
+from core.report import ReportStatus, standing
+from dicom_node.sample import chest_film
+
+pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.timeout(300)]
+ACCESSION = "exam Number"
+CANARY = "CANARY^نزار"
+
+
+@pytest.fixture
+def ris(tmp_path: Path) -> Iterator[MllpListener]:
+    with running_mllp_listener(tmp_path) as listener:
+        yield listener
+
+
+def peers(orthanc: Orthanc, ris: MllpListener) -> str:
+    return f"""
+[[pacs]]
+name = "orthanc"
+ae_title = "{orthanc.ae_title}"
+host = "127.0.0.1"
+port = {orthanc.dicom_port}
+[[ris]]
+name = "ris"
+host = "127.0.0.1"
+port = {ris.port}
+"""
+
+
+def test_a_film_becomes_two_srs_in_orthanc_and_one_oru_at_a_foreign_ris(
+    tmp_path: Path, fresh_orthanc: Orthanc, ris: MllpListener
+) -> None:
+    with Installation(tmp_path / "site", more=peers(fresh_orthanc, ris)) as site:
+        site.storescu(chest_film())
+        study = site.await_delivered(ACCESSION, all_sent)
+        checked = site.run("check")
+
+    assert [row["to"] for row in study["timeline"] if row["to"]] == [
+        "QUEUED",
+        "DRAFTING",
+        "IN_REVIEW",
+    ]
+    received = fresh_orthanc.files("SR")
+    sent = {row["uid"]: row for row in study["deliveries"] if row["kind"] == "sr"}
+    assert set(received) == set(sent)
+    film = dcmread(chest_film(), stop_before_pixels=True)
+    texts = {n["language"]: n["sections"] for n in study["drafts"][0]["report"]["narratives"]}
+    for uid, data in received.items():
+        path = tmp_path / f"{uid}.dcm"
+        path.write_bytes(data)
+        document = dcmread(path)
+        assert document.StudyInstanceUID == film.StudyInstanceUID
+        assert document.PatientID == film.PatientID
+        assert document.CompletionFlag == standing(ReportStatus.DRAFT).completion_flag == "PARTIAL"
+        assert document.VerificationFlag == "UNVERIFIED"
+        complaints = subprocess.run(
+            ["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False
+        ).stderr
+        assert not [line for line in complaints.splitlines() if line.startswith("Error")]
+        for section in texts[sent[uid]["language"]]:
+            for line in section["text"].splitlines():
+                assert line.encode() in data
+    assert len(ris.messages()) == 1
+    by_name = {segment["name"]: segment for segment in ris.messages()[0]}
+    assert field(by_name["MSH"], 18) == [[["UNICODE UTF-8"]]]
+    assert field(by_name["OBR"], 25) == [[["R"]]]
+    assert checked.stdout.count("ok  ") == 6
+
+
+def test_a_pacs_that_routes_everything_back_starts_no_loop(
+    tmp_path: Path, ris: MllpListener
+) -> None:
+    (tmp_path / "orthanc").mkdir()
+    with (
+        running_orthanc(tmp_path / "orthanc", route_to="taqrir") as orthanc,
+        Installation(tmp_path / "site", more=peers(orthanc, ris)) as site,
+    ):
+        orthanc.add_modality("taqrir", "TAQRIR", site.port)
+        # Through Orthanc: it forwards the film to us, and later our own SRs as well.
+        subprocess.run(
+            [
+                *(dcmtk("storescu"), "-aec", orthanc.ae_title, "127.0.0.1"),
+                *(str(orthanc.dicom_port), str(chest_film())),
+            ],
+            check=True,
+        )
+        site.await_delivered(ACCESSION, all_sent)
+
+        def came_back() -> bool:
+            events = [row["event"] for row in site.show(ACCESSION)["timeline"]]
+            return events.count("own_object_noted") == 2
+
+        wait_until(came_back, timeout=60)
+        time.sleep(3)  # longer than the quiet time: a loop would have begun
+        study = site.show(ACCESSION)
+    assert study["state"] == "IN_REVIEW"
+    assert study["version"] == 1
+    assert len(study["drafts"]) == 1
+    assert [row["kind"] for row in study["deliveries"]].count("sr") == 2
+
+
+def test_no_patient_stands_in_a_log_a_metric_or_a_broker_message(
+    tmp_path: Path, fresh_orthanc: Orthanc, ris: MllpListener
+) -> None:
+    film = dcmread(chest_film())
+    film.SpecificCharacterSet = "ISO_IR 192"
+    film.PatientName = CANARY
+    film.PatientID = "CANARY-7"
+    film.AccessionNumber = "A-1"
+    film.save_as(tmp_path / "canary.dcm")
+    with Installation(tmp_path / "site", more=peers(fresh_orthanc, ris)) as site:
+        site.storescu(tmp_path / "canary.dcm")
+        site.await_delivered("A-1", all_sent)
+        page = urlopen(f"http://127.0.0.1:{site.metrics_port}/metrics").read()
+        wait_until(lambda: site.status()["heartbeats"], timeout=40)
+    texts = {"metrics": page, "log": site.log.read_bytes()}
+    for path in (site.data / "broker").rglob("*"):
+        if path.is_file():
+            texts[path.name] = path.read_bytes()
+    assert any(b"taqrir.draft" in text for text in texts.values())  # the broker's memory was read
+    for name, text in texts.items():
+        assert b"CANARY" not in text, name
+        assert "نزار".encode() not in text, name
+        assert b"\\u0646\\u0632" not in text, name
+    # It did go all the way.
+    assert CANARY.encode() in b"".join(fresh_orthanc.files("SR").values())
+    assert "نزار" in str(ris.messages())

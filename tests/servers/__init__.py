@@ -1,0 +1,22 @@
+"""Real servers for the tests: free ports of the loopback, temporary folders, stopped by pid."""
+
+from servers.dcmtk import StoreScp, dcmtk, running_storescp
+from servers.orthanc import Orthanc, running_orthanc
+from servers.postgres import fresh_database, running_postgres
+from servers.process import free_port, program, running, wait_until
+from servers.redis import running_redis
+
+__all__ = [
+    "Orthanc",
+    "StoreScp",
+    "dcmtk",
+    "free_port",
+    "fresh_database",
+    "program",
+    "running",
+    "running_orthanc",
+    "running_postgres",
+    "running_redis",
+    "running_storescp",
+    "wait_until",
+]

@@ -1,0 +1,192 @@
+"""`taqrir up` as a site runs it: killed at bad moments, with foreign peers on both sides.
+
+Every part is a real process with the shipped demonstration checkpoint; nothing here is faked.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from installation import Installation, all_sent
+from servers import wait_until
+
+from dicom_node.demo_pacs import DemoPacs
+from dicom_node.header import read_header
+from dicom_node.sample import chest_film
+from hl7.demo_ris import DemoRis
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+ACCESSION = "exam Number"
+
+
+@pytest.fixture
+def pacs(tmp_path: Path) -> Iterator[DemoPacs]:
+    with DemoPacs("ARCHIVE", tmp_path / "pacs") as running:
+        yield running
+
+
+@pytest.fixture
+def ris(tmp_path: Path) -> Iterator[DemoRis]:
+    with DemoRis(tmp_path / "ris") as running:
+        yield running
+
+
+@pytest.fixture
+def site(tmp_path: Path, pacs: DemoPacs, ris: DemoRis) -> Iterator[Installation]:
+    more = f"""
+[[pacs]]
+name = "main"
+ae_title = "ARCHIVE"
+host = "127.0.0.1"
+port = {pacs.port}
+[[ris]]
+name = "main"
+host = "127.0.0.1"
+port = {ris.port}
+"""
+    with Installation(tmp_path / "site", more=more) as running:
+        yield running
+
+
+def recorded_drafts(site: Installation) -> int:
+    with sqlite3.connect(site.data / "taqrir.db") as database:
+        row = database.execute("SELECT count(*) FROM draft WHERE NOT is_withheld").fetchone()
+    return int(row[0])
+
+
+def test_a_worker_killed_while_it_drafts_leaves_one_draft_and_each_object_once(
+    site: Installation, pacs: DemoPacs, ris: DemoRis
+) -> None:
+    site.storescu(chest_film())
+    site.await_state(ACCESSION, "DRAFTING")
+    site.kill("worker", "draft")
+
+    study = site.await_delivered(ACCESSION, all_sent)
+
+    events = [row["event"] for row in study["timeline"]]
+    assert "lease_expired" in events
+    assert events.count("drafted") == 1
+    assert recorded_drafts(site) == 1
+    assert len(pacs.received) == 2
+    assert len(ris.received) == 1
+
+
+def test_a_node_killed_while_it_receives_keeps_what_it_answered_success(
+    site: Installation, pacs: DemoPacs
+) -> None:
+    site.storescu(chest_film())
+    site.kill("node")  # before the indexer or the quiet time has passed, most often
+    study = site.await_delivered(ACCESSION, all_sent)
+    assert study["instances"] == 1
+    assert recorded_drafts(site) == 1
+    assert len(pacs.received) == 2
+
+
+def test_a_broker_killed_while_a_job_waits_loses_no_job(site: Installation, ris: DemoRis) -> None:
+    worker = site.part("worker", "draft")
+    worker.suspend()
+    site.storescu(chest_film())
+    site.await_state(ACCESSION, "QUEUED")
+    site.kill("valkey-server")
+    for leftover in (site.data / "broker").rglob("*.aof*"):
+        leftover.unlink()  # not even the broker's own memory is needed
+    worker.resume()
+
+    study = site.await_delivered(ACCESSION, all_sent)
+
+    assert [row["event"] for row in study["timeline"]].count("drafted") == 1
+    assert recorded_drafts(site) == 1
+    assert len(ris.received) == 1
+
+
+def test_everything_killed_at_once_goes_on_after_a_restart(
+    site: Installation, pacs: DemoPacs, ris: DemoRis
+) -> None:
+    site.storescu(chest_film())
+    site.await_state(ACCESSION, "DRAFTING")
+    site.kill_everything()
+    site.start()
+    site.await_delivered(ACCESSION, all_sent)
+    assert recorded_drafts(site) == 1
+    assert len(pacs.received) == 2
+    assert len(ris.received) == 1
+
+
+def test_a_second_up_on_the_same_folder_refuses(site: Installation) -> None:
+    done = site.run("up", code=2)
+    assert "already runs on this folder" in done.stderr
+    assert site.status()["studies"]["received"] == 0
+
+
+def test_status_counts_a_study_once_and_metrics_agree(site: Installation) -> None:
+    site.storescu(chest_film())
+    site.storescu(chest_film())  # the same object again
+    site.await_delivered(ACCESSION, all_sent)
+
+    status = site.status()
+
+    assert status["studies"]["received"] == 1
+    assert status["studies"]["IN_REVIEW"] == 1
+    assert status["deliveries"]["pacs:main"]["SENT"] == 2
+    wait_until(lambda: set(site.status()["heartbeats"]) == {"worker:draft", "worker:deliver"}, 40)
+    page = urlopen(f"http://127.0.0.1:{site.metrics_port}/metrics").read().decode()
+    assert 'taqrir_studies{state="IN_REVIEW"} 1.0' in page
+    assert 'taqrir_deliveries{destination="pacs:main",state="SENT"} 2.0' in page
+
+
+def test_a_pacs_that_comes_up_late_gets_each_object_once(tmp_path: Path) -> None:
+    with DemoPacs("ARCHIVE", tmp_path / "early") as gone:
+        port = gone.port  # nobody listens there any more
+    more = f'[[pacs]]\nname = "main"\nae_title = "ARCHIVE"\nhost = "127.0.0.1"\nport = {port}\n'
+    with Installation(tmp_path / "site", more=more) as site:
+        site.storescu(chest_film())
+        site.await_delivered(ACCESSION, lambda rows: rows[0]["attempts"] >= 2)
+        waiting = site.status()["troubled_deliveries"]
+        assert waiting[0]["state"] == "PENDING"
+        assert "no connection" in waiting[0]["reason"].lower()
+        received = receive_on(port, tmp_path / "late", site)
+    assert len(received) == 2
+    assert {read_header(path).is_own for path in received} == {True}
+
+
+def receive_on(port: int, folder: Path, site: Installation) -> list[Path]:
+    """Let a PACS come up on a port, and return what it was sent."""
+    from servers import running_storescp
+
+    folder.mkdir()
+    with running_storescp(folder, ae_title="ARCHIVE", port=port) as archive:
+        site.await_delivered(ACCESSION, all_sent)
+        time.sleep(1)  # a second copy would come now
+        return list(archive.files())
+
+
+def test_a_wrong_setting_refuses_the_start_and_names_it(tmp_path: Path) -> None:
+    site = Installation(tmp_path, more='[model]\npath = "nowhere"\n')
+    done = site.run("up", code=2)
+    assert "nowhere" in done.stderr
+    site = Installation(tmp_path, more="[nodes]\nport = 1\n")
+    done = site.run("up", code=2)
+    line = site.config.read_text().splitlines().index("[nodes]") + 1
+    assert f"{site.config}:{line}: unknown setting nodes" in done.stderr
+
+
+def test_no_process_outlives_up(site: Installation) -> None:
+    site.kill_everything()  # asserts that none is left
+
+
+def test_send_names_what_is_not_dicom_and_exits_with_1(site: Installation, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no DICOM")
+    (folder / "film.dcm").write_bytes(chest_film().read_bytes())
+    done = site.run("send", str(folder), str(tmp_path / "missing"), "--json", code=1)
+    answer = json.loads(done.stdout)
+    assert answer["accepted"] == 1
+    assert any("notes.txt" in problem for problem in answer["problems"])
+    assert any("missing" in problem for problem in answer["problems"])

@@ -1,0 +1,1 @@
+"""The pipeline: a complete study becomes a draft, a draft becomes deliveries."""

@@ -1,0 +1,260 @@
+"""From a queued study to a recorded draft: claim, select, render, gather context, draft, record.
+
+Every way out of a draft is a row of the lifecycle table, and each is written with the claim as its
+guard: a worker that lost its claim writes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core import intake, outbox, store
+from core.database import reading, writing
+from core.drafting import DraftRequest
+from core.errors import (
+    NotForUsError,
+    PatientConflictError,
+    PermanentError,
+    TransientError,
+    TransitionError,
+)
+from core.lifecycle import Event
+from core.log import log
+from core.report import Report, Severity, to_json
+from core.tables import Draft, Study
+from dicom_node.header import from_plain
+from dicom_node.selection import RenderedSelection, Selection, draft_context, render_selection
+from dicom_node.selection import select as select_frames
+from worker.lease import Lease, LostLeaseError
+from worker.parts import Parts
+from worker.planning import plan_results
+
+_log = log(__name__)
+# Most severe last.
+_SEVERITIES = (Severity.NOTE, Severity.WARN, Severity.BLOCK)
+
+
+def draft_study(parts: Parts, study_id: int) -> bool:
+    """Draft for a study if it waits for that; True where this call recorded something.
+
+    A ring for a study that somebody else drafts, or that is done, is not an error: rings are
+    repeated on purpose.
+    """
+    try:
+        study = _claim(parts, study_id)
+    except TransitionError:
+        return False
+    _log.info("draft_started", study=study.id, version=study.version, attempt=study.attempts + 1)
+    with Lease(parts, study) as lease:
+        write = _work(parts, study, lease)
+    try:
+        with writing(parts.engine) as session:
+            write(session)
+    except TransitionError:
+        _log.info("draft_dropped", study=study.id, version=study.version, reason="no longer ours")
+        return False
+    _ring_for_deliveries(parts, study.id)
+    return True
+
+
+def _claim(parts: Parts, study_id: int) -> Study:
+    lease = timedelta(seconds=parts.settings.worker.lease_seconds)
+    with writing(parts.engine) as session:
+        return store.claim(session, study_id, owner=parts.name, at=parts.clock(), lease=lease)
+
+
+def _work(parts: Parts, study: Study, lease: Lease) -> Callable[[Session], None]:
+    """Do the work of a claimed study; return what writes its outcome."""
+    began = time.monotonic()
+    try:
+        selection = _select(parts, study)
+        rendering = _render(parts, study, selection)
+        lease.require()
+        report = _draft(parts, study, selection, rendering, lease)
+    except Exception as error:  # noqa: BLE001  the task's border: every error ends in a state
+        return _outcome_of(parts, study, error)
+    seconds = time.monotonic() - began
+    return _recording(parts, study, report, _explain(selection, rendering), seconds)
+
+
+def _outcome_of(parts: Parts, study: Study, error: Exception) -> Callable[[Session], None]:
+    """Return what writes the end of a draft that failed."""
+    match error:
+        case LostLeaseError():
+            return _lose
+        case PatientConflictError():
+            return lambda session: intake.withhold_for_conflict(
+                session, study, at=parts.clock(), actor=parts.name
+            )
+        case NotForUsError():
+            return _ending(parts, study, Event.NOT_FOR_US, "NO_READABLE_IMAGE", error)
+        case PermanentError():
+            return _ending(parts, study, Event.FAILED_PERMANENT, type(error).__name__, error)
+        case TransientError():
+            return _another_attempt(parts, study, str(error))
+        case _:
+            # A bug, or a library that failed in a way nobody foresaw. It is loud in the log, and
+            # the study ends FAILED after as many attempts as a transient failure would have.
+            _log.error("draft_crashed", study=study.id, exc_info=error)
+            return _another_attempt(parts, study, f"unexpected {type(error).__name__}")
+
+
+def _select(parts: Parts, study: Study) -> Selection:
+    with reading(parts.engine) as session:
+        if store.has_patient_conflict(session, study.id):
+            raise PatientConflictError
+        instances = store.instances_of(session, study.id)
+    headers = [from_plain(row.header) for row in instances if row.is_image and not row.is_own]
+    return select_frames(headers, limit=parts.settings.model.max_images)
+
+
+def _render(parts: Parts, study: Study, selection: Selection) -> RenderedSelection:
+    with reading(parts.engine) as session:
+        wanted = [choice.frame.sop_instance_uid for choice in selection.frames]
+        paths = store.paths_of(session, study.id, wanted)
+    return render_selection(selection, lambda uid: parts.files.resolve(paths[uid]))
+
+
+def _draft(
+    parts: Parts, study: Study, selection: Selection, rendering: RenderedSelection, lease: Lease
+) -> Report:
+    request = DraftRequest(
+        images=rendering.images,
+        context=draft_context(selection),
+        languages=parts.settings.model.languages,
+        severities=(("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),),
+    )
+
+    def on_step(step: str) -> None:
+        lease.require()
+        _log.info("draft_step", study=study.id, step=step)
+
+    return parts.drafter.draft(request, on_step)
+
+
+def _orientation_severity(parts: Parts, study: Study) -> Severity:
+    """Return the strictest severity that the study's senders are configured with."""
+    with reading(parts.engine) as session:
+        titles = {row.sender for row in store.instances_of(session, study.id) if row.is_image}
+    senders = [parts.settings.sender(title) for title in titles]
+    configured = [s.orientation_unknown if s else Severity.BLOCK for s in senders]
+    return max(configured, key=_SEVERITIES.index, default=Severity.BLOCK)
+
+
+def _explain(selection: Selection, rendering: RenderedSelection) -> dict[str, Any]:
+    """Return what the model saw and why, as it is stored with the draft."""
+    return {
+        "frames": [asdict(image.frame) for image in rendering.images],
+        "reasons": [*selection.reasons, *rendering.unreadable],
+    }
+
+
+def _lose(session: Session) -> None:
+    del session
+    raise TransitionError("the claim was lost while drafting")
+
+
+def _ending(
+    parts: Parts, study: Study, event: Event, code: str, error: PermanentError
+) -> Callable[[Session], None]:
+    def write(session: Session) -> None:
+        reason = str(error)
+        store.advance(
+            session,
+            study,
+            event,
+            at=parts.clock(),
+            actor=parts.name,
+            changes={"reason_code": code, "reason": reason},
+            detail={"code": code, "reason": reason},
+        )
+        _log.info("draft_ended", study=study.id, kind=event, code=code)
+
+    return write
+
+
+def _another_attempt(parts: Parts, study: Study, reason: str) -> Callable[[Session], None]:
+    def write(session: Session) -> None:
+        worker = parts.settings.worker
+        at = parts.clock()
+        store.fail_attempt(
+            session,
+            study,
+            Event.FAILED_TRANSIENT,
+            at=at,
+            actor=parts.name,
+            retry_at=at + timedelta(seconds=worker.retry_seconds * 2**study.attempts),
+            max_attempts=worker.max_attempts,
+            reason=reason,
+        )
+        _log.warning("draft_failed", study=study.id, reason=reason)
+
+    return write
+
+
+def _recording(
+    parts: Parts, study: Study, report: Report, selection: dict[str, Any], seconds: float
+) -> Callable[[Session], None]:
+    """Return what writes a finished draft: the state, the draft and its deliveries, or WITHHELD."""
+
+    def write(session: Session) -> None:
+        at = parts.clock()
+        blocking = report.blocking
+        draft = Draft(
+            study_id=study.id,
+            study_version=study.version,
+            report_version=_next_report_version(session, study.id),
+            is_withheld=bool(blocking),
+            created_at=at,
+            seconds=seconds,
+            model_name=report.model.name,
+            model_revision=report.model.revision,
+            report=to_json(report),
+            selection=selection,
+        )
+        reason = "; ".join(finding.message for finding in blocking)
+        code = ",".join(sorted({finding.code for finding in blocking}))
+        detail: dict[str, Any] = {
+            "report_version": draft.report_version,
+            "study_version": study.version,
+            "model": str(report.model),
+            "seconds": round(seconds, 1),
+            "images": len(report.frames),
+            "findings": sorted({finding.code for finding in report.findings}),
+        }
+        store.advance(
+            session,
+            study,
+            Event.WITHHELD if blocking else Event.DRAFTED,
+            at=at,
+            actor=parts.name,
+            changes={"reason_code": code, "reason": reason, "attempts": 0},
+            detail=detail | ({"reason": reason} if reason else {}),
+        )
+        session.add(draft)
+        session.flush()
+        if not blocking:
+            outbox.plan(session, draft, plan_results(parts.settings, study, draft, report), at=at)
+        _log.info("draft_recorded", study=study.id, version=study.version, code=code or "OK")
+
+    return write
+
+
+def _next_report_version(session: Session, study: int) -> int:
+    query = select(func.max(Draft.report_version)).where(Draft.study_id == study)
+    return (session.scalar(query) or 0) + 1
+
+
+def _ring_for_deliveries(parts: Parts, study: int) -> None:
+    with reading(parts.engine) as session:
+        due = set(outbox.due(session, at=parts.clock()))
+        waiting = [d.id for d, _ in outbox.deliveries_of(session, study) if d.id in due]
+    for delivery in waiting:
+        parts.doorbell.ring_delivery(delivery)
