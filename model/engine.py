@@ -26,6 +26,9 @@ from model.vision import to_pixel_values
 DEFAULT_MAX_NEW_TOKENS = 1024  # the official inference's own limit
 # Greedy decoding draws nothing; the seed is for kernels that would.
 _SEED = 0
+# The threads of a small model spend their time waiting for one another: on two cores shared with
+# other work, two threads took seven times as long as one.
+_SMALL_PARAMETERS = 50_000_000
 # A prompt that leaves less room than this cannot be answered with a report.
 _MIN_ROOM_TOKENS = 32
 
@@ -76,6 +79,8 @@ class Engine:
                 torch.manual_seed(_SEED)
                 with _memory_errors():
                     self._loaded = load_checkpoint(self._path, self._device)
+                if self._loaded.model.num_parameters() < _SMALL_PARAMETERS:
+                    torch.set_num_threads(1)
             return self._loaded
 
     def generate(self, question_text: str, images: Sequence[ModelImage]) -> Completion:

@@ -1,4 +1,4 @@
-"""The numbers of a text, in digits of either script, in words, and in Arabic's dual forms."""
+"""The numbers of a sentence with their units, in digits, in words or in the form of the noun."""
 
 from __future__ import annotations
 
@@ -8,108 +8,110 @@ from decimal import Decimal
 
 from core.report import Language
 from model.terms import Kind, Match, lexicon
-from model.words import Word, fold, words
+from model.words import Word, fold
 
-_KINDS = frozenset({Kind.UNIT, Kind.NUMBER, Kind.DUAL})
-# A list's own numbering at the start of a line says nothing about the patient.
-_LIST_MARK = re.compile(r"^\s*[\d٠-٩۰-۹]{1,2}[.)\-](?=\s)", re.MULTILINE)
-_DIGITS = {ord(c): str(i % 10) for i, c in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _NUMBER = re.compile(r"\d+(?:[.,٫٬]\d+)*")
 _MILLIMETRES = {"mm": 1, "cm": 10}
-_RANGE_MARKS = frozenset({"x", "×", "to", "الي", "في"})
-_TENS = range(20, 100, 10)
-_NO_UNIT = "noun"
+_TIMES = frozenset({"week", "month", "year"})
+_RANGE_MARKS = frozenset({"x", "×", "to", "-", "–", "—", "الي", "في", "and", "or", "او", "و"})
+_TENS = frozenset(Decimal(n) for n in range(20, 100, 10))
+_COUNT = "count"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Quantity:
-    """A number in the row of words, from `start` up to but not including `end`."""
+class Quantity:
+    """A number with its unit.
 
-    start: int
-    end: int
+    Attributes:
+        unit: As the lexicon names it; lengths are in ``mm``; empty for a count.
+        place: Which word of the sentence it is.
+    """
+
     value: Decimal
-    unit: str = ""
+    unit: str
+    place: int
+
+    @property
+    def is_small(self) -> bool:
+        """One or two things: often said by the noun, so never demanded of the other language."""
+        return self.value in (1, 2) and not self.unit
+
+    @property
+    def is_one(self) -> bool:
+        """One thing, week, month or year, which a noun says without a number."""
+        return self.value == 1 and (not self.unit or self.unit in _TIMES)
+
+    def __str__(self) -> str:
+        return f"{self.value.normalize():f} {self.unit}".strip()
 
 
-def read_numbers(text: str, language: Language) -> tuple[str, ...]:
-    """Return the numbers in reading order, such as ``15 mm`` or ``3``; lengths in millimetres."""
-    row = words(_LIST_MARK.sub("", text).translate(_DIGITS), language)
-    found = lexicon(language).matches(row, _KINDS)
-    units = {match.start: match.term.name for match in found if match.term.kind is Kind.UNIT}
-    quantities = [
-        *(_in_digits(index, word) for index, word in enumerate(row) if _is_number(word)),
-        *(_in_words(match) for match in found if match.term.kind is not Kind.UNIT),
-    ]
-    joined = _compounds(sorted(quantities, key=lambda quantity: quantity.start), row)
-    return tuple(_written(quantity) for quantity in _with_units(joined, row, units))
+def read_quantities(row: tuple[Word, ...], language: Language) -> tuple[Quantity, ...]:
+    """Return the numbers of a sentence, in reading order."""
+    known = lexicon(language)
+    counted = known.starts(row, frozenset({Kind.UNIT, Kind.NUMBER, Kind.PAIR}))
+    units = {m.start: m.name for m in counted.values() if m.term.kind is Kind.UNIT}
+    values = _values(row, counted)
+    found = _with_units(row, values, units)
+    taken = {place + 1 for place, _ in values}
+    pairs = [m for m in counted.values() if m.term.kind is Kind.PAIR]
+    ones = known.matches(row, frozenset({Kind.ONE}))
+    found += [_quantity(Decimal(2), "" if m.name == _COUNT else m.name, m.start) for m in pairs]
+    found += [_quantity(Decimal(1), m.name, m.start) for m in ones if m.start not in taken]
+    return tuple(sorted(found, key=lambda quantity: quantity.place))
 
 
-def _is_number(word: Word) -> bool:
-    return _NUMBER.fullmatch(word.text) is not None
+def _values(row: tuple[Word, ...], counted: dict[int, Match]) -> list[tuple[int, Decimal]]:
+    """Return (place of the last word, value) of each number; twenty and five are twenty-five."""
+    values: list[tuple[int, Decimal]] = []
+    spoken: set[int] = set()
+    for index, word in enumerate(row):
+        match = counted.get(index)
+        if _NUMBER.fullmatch(word.text):
+            values += [(index, value) for value in _digits(word.text)]
+        elif match is not None and match.term.kind is Kind.NUMBER:
+            value = Decimal(match.name)
+            if values and index - 1 in spoken and _is_compound(values[-1][1], value):
+                value += values.pop()[1]
+            spoken.add(match.end - 1)
+            values.append((match.end - 1, value))
+    return values
 
 
-def _in_digits(index: int, word: Word) -> _Quantity:
-    return _Quantity(start=index, end=index + 1, value=_value(word.text))
-
-
-def _in_words(match: Match) -> _Quantity:
-    if match.term.kind is Kind.DUAL:
-        unit = "" if match.term.name == _NO_UNIT else match.term.name
-        return _Quantity(start=match.start, end=match.end, value=Decimal(2), unit=unit)
-    return _Quantity(start=match.start, end=match.end, value=Decimal(match.term.name))
-
-
-def _value(text: str) -> Decimal:
-    """Return a number as written: a comma before exactly three digits parts thousands."""
-    unified = text.replace("٫", ".").replace("٬", "")
-    unified = re.sub(r",(?=\d{3}(?!\d))", "", unified).replace(",", ".")
-    if unified.count(".") > 1:  # a date or a version: compared by its digits
-        unified = unified.replace(".", "")
-    return Decimal(unified)
-
-
-def _compounds(quantities: list[_Quantity], row: tuple[Word, ...]) -> list[_Quantity]:
-    """Return the quantities with "twenty five" and "خمسة وعشرون" put together."""
-    result: list[_Quantity] = []
-    for quantity in quantities:
-        last = result[-1] if result else None
-        if last and last.end == quantity.start and _are_one(last, quantity, row):
-            result[-1] = _Quantity(
-                start=last.start, end=quantity.end, value=last.value + quantity.value
-            )
-        else:
-            result.append(quantity)
-    return result
-
-
-def _are_one(first: _Quantity, second: _Quantity, row: tuple[Word, ...]) -> bool:
-    if _is_number(row[first.start]) or _is_number(row[second.start]):
-        return False
-    is_english = first.value in _TENS and second.value < min(_TENS)
-    return is_english or (second.value in _TENS and row[second.start].joins)
+def _is_compound(first: Decimal, second: Decimal) -> bool:
+    tens, ones = max(first, second), min(first, second)
+    return tens in _TENS and 1 <= ones <= 9  # noqa: PLR2004 - the digits
 
 
 def _with_units(
-    quantities: list[_Quantity], row: tuple[Word, ...], units: dict[int, str]
-) -> list[_Quantity]:
+    row: tuple[Word, ...], values: list[tuple[int, Decimal]], units: dict[int, str]
+) -> list[Quantity]:
     """Return each number with its unit; in ``2 x 3 cm`` the first takes that of the second."""
-    result: list[_Quantity] = []
-    following: _Quantity | None = None
-    for quantity in reversed(quantities):
-        unit = quantity.unit or units.get(quantity.end, "")
+    result: list[Quantity] = []
+    following: tuple[int, str] | None = None
+    for index, value in reversed(values):
+        unit = units.get(index + 1, "")
         if not unit and following is not None:
-            between = row[quantity.end : following.start]
+            between = row[index + 1 : following[0]]
             if len(between) == 1 and fold(between[0].text) in _RANGE_MARKS:
-                unit = following.unit
-        following = _Quantity(
-            start=quantity.start, end=quantity.end, value=quantity.value, unit=unit
-        )
-        result.append(following)
-    return result[::-1]
+                unit = following[1]
+        result.append(_quantity(value, unit, index))
+        following = (index, unit)
+    return result
 
 
-def _written(quantity: _Quantity) -> str:
-    value, unit = quantity.value, quantity.unit
+def _digits(text: str) -> tuple[Decimal, ...]:
+    """Return a number as written: a comma before exactly three digits parts thousands.
+
+    A date or a version, with two points or more, is its parts.
+    """
+    unified = text.replace("٫", ".").replace("٬", "")
+    unified = re.sub(r",(?=\d{3}(?!\d))", "", unified).replace(",", ".")
+    if unified.count(".") > 1:
+        return tuple(Decimal(part) for part in unified.split("."))
+    return (Decimal(unified),)
+
+
+def _quantity(value: Decimal, unit: str, place: int) -> Quantity:
     if unit in _MILLIMETRES:
         value, unit = value * _MILLIMETRES[unit], "mm"
-    return f"{value.normalize():f} {unit}".strip()
+    return Quantity(value=value, unit=unit, place=place)

@@ -96,8 +96,10 @@ def parse_report(text: str, language: Language) -> ParsedText:
         match = _HEADING.match(line)
         if match:
             kind = _kind_in_report(match["name"])
-            line = _without_marks(match["rest"])  # noqa: PLW2901 - the heading's line goes on
-        parts.setdefault(kind, []).append(line.rstrip())
+            rest = _without_marks(match["rest"]).rstrip()
+            parts.setdefault(kind, []).extend([rest] if rest else [])
+        else:
+            parts.setdefault(kind, []).append(line.rstrip())
     texts = {kind: _joined(parts.get(kind, [])) for kind in SectionKind}
     sections = tuple(Section(kind=k, text=t) for k, t in texts.items() if t)
     return ParsedText(sections=sections, findings=findings)

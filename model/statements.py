@@ -1,217 +1,196 @@
-"""What a text says: which findings, affirmed or negated, and on which side.
-
-No grammar is parsed. A negation holds for the findings after it until a word that ends it ("but",
-"there is", "لكن") or something new begins behind a comma. A sentence that names one side gives it
-to all its findings; one that names both gives each side to the nearest finding.
-"""
+"""What a text says, sentence by sentence: findings, affirmed or denied, sides and numbers."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 from core.report import Language
-from model.terms import Kind, Match, lexicon
-from model.words import CLAUSE_ENDS, Word, sentences, words
+from model.numbers import Quantity, read_quantities
+from model.polarity import Tone, read_mentions, read_tone
+from model.sides import Anchor, Ruler, Sides, give_sides, nearest, read_sides, ruler, side_of_each
+from model.terms import Kind, lexicon
+from model.words import Word, fold, sentences, words
 
-RIGHT, LEFT = "right", "left"
-
-_MEANING = frozenset({Kind.SIDE, Kind.NEGATION, Kind.FINDING})
-_JOINTS = frozenset({Kind.JOINT})
-# How many words a clause's end weighs when the nearest finding of a side is looked for.
-_JOINT_WEIGHT = 3
-_COMMAS = frozenset("،,")
+_T = TypeVar("_T")
+# The dual of the nominative and of the other cases; a plural may end alike.
+_DUAL_ENDINGS = ("ان", "ين")
+_SHORTEST_DUAL = 5
 
 
-@dataclass(kw_only=True)
-class Statements:
-    """All that a text says of findings and sides.
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A finding as one sentence states it.
 
     Attributes:
-        polarities: By finding, whether it is affirmed (True), negated (False) or both.
-        sides: By finding, the sides that its affirmed mentions are given.
-        words_of: By finding, the words that named it.
-        side_order: Right and left as they are named, a repetition with no finding in between once.
-        side_words: The words that named them.
-        pairs: How many sentences say "both".
-        spare_pairs: How many sentences may say it by a dual or plural alone.
-        side_sentences: By side, how many sentences name it; a "both" names each.
+        may_be_both: A dual or plural of the sentence may mean right and left.
     """
 
-    polarities: dict[str, set[bool]] = field(default_factory=dict)
-    sides: dict[str, set[str]] = field(default_factory=dict)
-    words_of: dict[str, set[str]] = field(default_factory=dict)
-    side_order: list[str] = field(default_factory=list)
-    side_words: list[str] = field(default_factory=list)
-    pairs: int = 0
-    spare_pairs: int = 0
-    side_sentences: Counter[str] = field(default_factory=Counter)
+    finding: str
+    text: str
+    is_affirmed: bool
+    is_qualified: bool
+    sides: frozenset[str]
+    may_be_both: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """All that one sentence says.
+
+    Attributes:
+        placed: Parts of the body and numbers with the side each is put on, where the sentence
+            names right and left apart.
+        measured: Findings with the lengths that belong to each.
+        dual_words: Arabic words that may be duals, by which two things can be meant.
+    """
+
+    statements: tuple[Statement, ...]
+    sides: Sides
+    quantities: tuple[Quantity, ...]
+    tone: Tone
+    placed: frozenset[tuple[str, str]] = frozenset()
+    measured: frozenset[tuple[str, str]] = frozenset()
+    dual_words: int = 0
+
+    @property
+    def findings(self) -> frozenset[str]:
+        """The findings that it names."""
+        return frozenset(statement.finding for statement in self.statements)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statements:
+    """All that a text says."""
+
+    sentences: tuple[Sentence, ...] = ()
+
+    @cached_property
+    def all(self) -> tuple[Statement, ...]:
+        """Every finding of every sentence."""
+        return tuple(s for sentence in self.sentences for s in sentence.statements)
+
+    @cached_property
+    def polarities(self) -> dict[str, set[bool]]:
+        """By finding, whether it is affirmed (True), denied (False) or both."""
+        return _by_finding((s.finding, s.is_affirmed) for s in self.all)
+
+    @cached_property
+    def sides(self) -> dict[str, set[str]]:
+        """By finding, the sides that its affirmed mentions are given."""
+        return _by_finding((s.finding, side) for s in self.all if s.is_affirmed for side in s.sides)
+
+    @cached_property
+    def perhaps_both(self) -> frozenset[str]:
+        """The affirmed findings that a dual or plural may put on both sides."""
+        return frozenset(s.finding for s in self.all if s.is_affirmed and s.may_be_both)
+
+    @cached_property
+    def words_of(self) -> dict[str, set[str]]:
+        """By finding, the words that named it."""
+        return _by_finding((s.finding, s.text) for s in self.all)
+
+    @cached_property
+    def side_counts(self) -> Counter[str]:
+        """How often right and left are named; a "both" counts for each."""
+        return sum((s.sides.counts for s in self.sentences), Counter[str]())
+
+    @property
+    def spare_pairs(self) -> int:
+        """How many dual and plural forms may mean "both"."""
+        return sum(s.sides.spare_pairs for s in self.sentences)
+
+    @property
+    def side_words(self) -> tuple[str, ...]:
+        """The words that name right or left."""
+        return tuple(word for s in self.sentences for word in s.sides.words)
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Every number with its unit."""
+        return tuple(quantity for s in self.sentences for quantity in s.quantities)
 
 
 def read_statements(text: str, language: Language) -> Statements:
     """Return what a text says in its language."""
-    said = Statements()
-    for row in sentences(words(text, language)):
-        found = lexicon(language).matches(row, _MEANING)
-        affirmed = []
-        for match, is_affirmed in _with_polarity(row, found, language):
-            name = match.term.name
-            said.polarities.setdefault(name, set()).add(is_affirmed)
-            said.words_of.setdefault(name, set()).add(match.text)
-            affirmed += [match] if is_affirmed else []
-        named = [match for match in found if match.term.kind is Kind.SIDE]
-        for name, side in _assigned(row, affirmed, named, language):
-            said.sides.setdefault(name, set()).add(side)
-        _count_sides(said, found, named)
-    return said
+    rows = sentences(words(text, language))
+    return Statements(sentences=tuple(_read(row, language) for row in rows))
 
 
-def _count_sides(said: Statements, found: tuple[Match, ...], named: list[Match]) -> None:
-    """Add a sentence's sides to what the text says."""
-    kinds = {match.term.name for match in named}
-    said.pairs += "bilateral" in kinds
-    said.spare_pairs += "perhaps_bilateral" in kinds
-    said.side_sentences.update({side for match in named for side in _sides_of(match)})
-    last: Match | None = None
-    for match in found:
-        if match.term.kind is Kind.FINDING:
-            last = None
-        elif match.term.kind is Kind.SIDE and match.term.name in (RIGHT, LEFT):
-            said.side_words.append(match.text)
-            _append_side(said.side_order, match, last)
-            last = match
+def joined(parts: Iterable[Statements]) -> Statements:
+    """Return what several texts say as one."""
+    return Statements(sentences=tuple(s for part in parts for s in part.sentences))
 
 
-def _append_side(order: list[str], match: Match, last: Match | None) -> None:
-    """Add a side to the order: a repetition once, "left or right" always as right, left."""
-    name = match.term.name
-    if last is None:
-        order.append(name)
-    elif name != last.term.name and match.start - last.end <= 1:
-        order[-1:] = [RIGHT, LEFT]
-    elif name != last.term.name:
-        order.append(name)
+def _read(row: tuple[Word, ...], language: Language) -> Sentence:
+    mentions = read_mentions(row, language)
+    anchors = [(m.match.name, m.match.start, m.match.end) for m in mentions]
+    sides = read_sides(row, language)
+    quantities = read_quantities(row, language)
+    measure = ruler(row, language)
+    given = give_sides(anchors, sides, measure)
+    return Sentence(
+        statements=tuple(
+            Statement(
+                finding=mention.match.name,
+                text=mention.match.text,
+                is_affirmed=mention.is_affirmed,
+                is_qualified=mention.is_qualified,
+                sides=frozenset(side for a, side in given if a == anchor),
+                may_be_both=sides.spare_pairs > 0,
+            )
+            for mention, anchor in zip(mentions, anchors, strict=True)
+        ),
+        sides=sides,
+        quantities=quantities,
+        tone=read_tone(row, language),
+        placed=frozenset(_placed(row, quantities, sides, language, measure)),
+        measured=frozenset(_measured(quantities, anchors, measure)),
+        dual_words=_count_duals(row, language),
+    )
 
 
-def _sides_of(match: Match) -> tuple[str, ...]:
-    match match.term.name:
-        case "bilateral":
-            return (RIGHT, LEFT)
-        case "perhaps_bilateral":
-            return ()
-        case side:
-            return (side,)
+def _placed(
+    row: tuple[Word, ...],
+    quantities: tuple[Quantity, ...],
+    sides: Sides,
+    language: Language,
+    measure: Ruler,
+) -> Iterable[tuple[str, str]]:
+    """Yield parts of the body and numbers with their sides."""
+    if not sides.are_apart:
+        return
+    parts = lexicon(language).matches(row, frozenset({Kind.PLACE}))
+    things = [(match.name, match.start, match.end) for match in parts]
+    things += [(str(q), q.place, q.place + 1) for q in quantities if not q.is_one]
+    for thing, side in side_of_each(things, sides, measure):
+        yield thing[0], side
 
 
-class _Scope:
-    """Walks through one sentence and keeps whether what comes next is negated."""
-
-    def __init__(self, row: tuple[Word, ...], found: tuple[Match, ...], language: Language) -> None:
-        joints = lexicon(language).matches(row, _JOINTS)
-        self._row = row
-        self._language = language
-        self._ors = [match.start for match in joints if match.term.name == "or"]
-        self._ands = {match.start for match in joints if match.term.name == "and"}
-        self._finding_starts = [m.start for m in found if m.term.kind is Kind.FINDING]
-        self._is_negated = False
-        self._negation_end = -1
-        self._next_only = -1
-        self._scope_start = 0
-        self.result: list[tuple[Match, bool]] = []
-
-    def take(self, match: Match) -> None:
-        """Take the sentence's next term."""
-        if match.term.kind is Kind.FINDING:
-            if self._is_new(match):
-                self._end()
-            self.result.append((match, not self._is_negated and self._next_only != match.start))
-        elif match.term.kind is Kind.NEGATION:
-            self._take_negation(match)
-
-    def _take_negation(self, match: Match) -> None:
-        name = match.term.name
-        if name == "after" or self._looks_back(match):
-            earlier = self.result[self._scope_start :]
-            self.result[self._scope_start :] = [(finding, False) for finding, _ in earlier]
-        elif name in ("before", "either"):
-            if not self._is_negated:
-                self._scope_start = len(self.result)
-            self._is_negated, self._negation_end = True, match.end
-        elif name == "next":
-            self._next_only = match.end
-        elif name == "ends" and match.start != self._negation_end:
-            # "ليس هناك" is one negation: a word that ends one does not do so right behind it.
-            self._end()
-        elif name == "fresh" and self._is_behind_joint(match.start):
-            self._end()
-
-    def _end(self) -> None:
-        self._is_negated, self._scope_start = False, len(self.result)
-
-    def _looks_back(self, match: Match) -> bool:
-        """Whether a negation stands behind what it negates: "absent", or after a colon."""
-        if any(start >= match.end for start in self._finding_starts):
-            return False
-        is_answer = match.start > 0 and self._row[match.start - 1].text == ":"
-        return match.term.name == "either" or (match.term.name == "before" and is_answer)
-
-    def _is_new(self, match: Match) -> bool:
-        """Whether an Arabic finding behind a comma begins something new: a list says ولا or أو."""
-        return (
-            self._language is Language.AR
-            and match.start > 0
-            and self._row[match.start - 1].text in _COMMAS
-            and match.start != self._negation_end
-            and not self._goes_on_to_or(match.start)
-        )
-
-    def _is_behind_joint(self, start: int) -> bool:
-        is_joined = start > 0 and (self._row[start - 1].text in _COMMAS or start - 1 in self._ands)
-        return is_joined and not self._goes_on_to_or(start)
-
-    def _goes_on_to_or(self, start: int) -> bool:
-        return any(place > start for place in self._ors)
+def _measured(
+    quantities: tuple[Quantity, ...], anchors: list[Anchor], measure: Ruler
+) -> Iterable[tuple[str, str]]:
+    """Yield findings with their lengths, where a sentence names several findings."""
+    lengths = [q for q in quantities if q.unit == "mm"]
+    if len({anchor[0] for anchor in anchors}) > 1:
+        for length in lengths:
+            place = (length.place, length.place + 1)
+            yield nearest(place, anchors, measure)[0], str(length)
 
 
-def _with_polarity(
-    row: tuple[Word, ...], found: tuple[Match, ...], language: Language
-) -> list[tuple[Match, bool]]:
-    """Return a sentence's findings, each with whether it is affirmed."""
-    scope = _Scope(row, found, language)
-    for match in found:
-        scope.take(match)
-    return scope.result
+def _count_duals(row: tuple[Word, ...], language: Language) -> int:
+    if language is not Language.AR:
+        return 0
+    return sum(
+        len(word.text) >= _SHORTEST_DUAL and fold(word.text).endswith(_DUAL_ENDINGS) for word in row
+    )
 
 
-def _assigned(
-    row: tuple[Word, ...], affirmed: list[Match], named: list[Match], language: Language
-) -> list[tuple[str, str]]:
-    """Return (finding, side) pairs of a sentence."""
-    pairs = [(match, side) for match in named for side in _sides_of(match)]
-    if not affirmed:
-        return []
-    if len({side for _, side in pairs}) == 1:
-        return [(finding.term.name, pairs[0][1]) for finding in affirmed]
-    weights = _weights(row, language)
-    return [
-        (min(affirmed, key=lambda f: _distance(place, f, weights, language)).term.name, side)
-        for place, side in pairs
-    ]
-
-
-def _weights(row: tuple[Word, ...], language: Language) -> list[int]:
-    """Return for each word how far it parts its neighbours."""
-    parting = {match.start for match in lexicon(language).matches(row, _JOINTS)}
-    return [
-        1 + _JOINT_WEIGHT * (index in parting or word.text in CLAUSE_ENDS or word.joins)
-        for index, word in enumerate(row)
-    ]
-
-
-def _distance(
-    place: Match, finding: Match, weights: list[int], language: Language
-) -> tuple[int, int]:
-    """Return how far a side is from a finding; on a tie English looks ahead and Arabic back."""
-    if finding.start >= place.end:
-        return sum(weights[place.end : finding.start + 1]), int(language is Language.AR)
-    return sum(weights[finding.end : place.start + 1]), int(language is Language.EN)
+def _by_finding(pairs: Iterable[tuple[str, _T]]) -> dict[str, set[_T]]:
+    gathered: dict[str, set[_T]] = {}
+    for name, value in pairs:
+        gathered.setdefault(name, set()).add(value)
+    return gathered

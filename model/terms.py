@@ -11,23 +11,31 @@ from typing import Any
 import yaml
 
 from core.report import Language
-from model.words import Word, arabic_forms, words
+from model.words import CLAUSE_ENDS, Word, arabic_forms, fold, words
 
 LEXICON = Path(__file__).parent / "lexicon" / "terms.yaml"
 
 Forms = tuple[frozenset[str], ...]
+# Written between two words of an entry: up to three others may stand there ("heart .. enlarged").
+_GAP = " .. "
+_LONGEST_GAP = 3
 
 
 class Kind(StrEnum):
-    """What a phrase is to the checks: the lexicon's tables."""
+    """What a phrase is to the checks."""
 
     SIDE = "side"
     NEGATION = "negation"
     FINDING = "finding"
+    PLACE = "place"
     UNIT = "unit"
     NUMBER = "number"
-    DUAL = "dual"
+    PAIR = "pair"
+    ONE = "one"
     JOINT = "joint"
+    OPENER = "opener"
+    QUALIFIER = "qualifier"
+    NORMAL = "normal"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +43,9 @@ class Term:
     """One entry in one language.
 
     Attributes:
-        name: Which side, kind of negation, finding, unit or number.
-        phrase: For each of its words the forms that a word of the text must share one with.
+        name: Which side, kind of negation, finding, place, unit, number, joint or modifier.
+        phrase: For each of its words the forms that a word of the text must share one with; an
+            empty set stands for a gap.
     """
 
     kind: Kind
@@ -53,55 +62,90 @@ class Match:
     end: int
     text: str
 
+    @property
+    def name(self) -> str:
+        """The term's name."""
+        return self.term.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lexicon:
-    """The terms of one language, and quick ways to them by their first word."""
+    """The terms of one language, and quick ways to them by their first word.
+
+    Attributes:
+        own_waw: Arabic words whose first و is their own, no attached "and".
+    """
 
     language: Language
     by_first: dict[str, tuple[Term, ...]]
+    own_waw: frozenset[str] = frozenset()
 
     def matches(self, row: tuple[Word, ...], kinds: frozenset[Kind]) -> tuple[Match, ...]:
-        """Return the terms of some kinds in reading order: the longest at each place."""
+        """Return the terms of some kinds in reading order, the longest at each place."""
         found: list[Match] = []
         position = 0
         while position < len(row):
-            term = self._longest_at(row, position, kinds)
-            if term is None:
-                position += 1
-                continue
-            end = position + len(term.phrase)
-            text = " ".join(word.text for word in row[position:end])
-            found.append(Match(term=term, start=position, end=end, text=text))
-            position = end
+            match = self._longest_at(row, position, kinds)
+            if match is not None:
+                found.append(match)
+            position = match.end if match else position + 1
         return tuple(found)
+
+    def starts(self, row: tuple[Word, ...], kinds: frozenset[Kind]) -> dict[int, Match]:
+        """Return the same by where they start."""
+        return {match.start: match for match in self.matches(row, kinds)}
+
+    def joins(self, word: Word) -> bool:
+        """Tell whether an attached "and" opens an Arabic word."""
+        whole = fold(word.text)
+        return word.joins and not {whole, whole.removesuffix("ا")} & self.own_waw
 
     def _longest_at(
         self, row: tuple[Word, ...], position: int, kinds: frozenset[Kind]
-    ) -> Term | None:
-        candidates = {
-            id(term): term for form in row[position].forms for term in self.by_first.get(form, ())
-        }
-        fitting = [
-            term
-            for term in candidates.values()
-            if term.kind in kinds and _fits(term, row[position : position + len(term.phrase)])
-        ]
-        return max(fitting, key=lambda term: len(term.phrase), default=None)
+    ) -> Match | None:
+        best: tuple[int, int] | None = None
+        chosen: Term | None = None
+        for form in row[position].forms:
+            for term in self.by_first.get(form, ()):
+                end = _end_of(term.phrase, row, position) if term.kind in kinds else None
+                if end is not None and (best is None or (len(term.phrase), end) > best):
+                    best, chosen = (len(term.phrase), end), term
+        if chosen is None or best is None:
+            return None
+        text = " ".join(word.text for word in row[position : best[1]])
+        return Match(term=chosen, start=position, end=best[1], text=text)
 
 
-def _fits(term: Term, row: tuple[Word, ...]) -> bool:
-    return len(row) == len(term.phrase) and all(
-        word.forms & forms for word, forms in zip(row, term.phrase, strict=True)
-    )
+def _end_of(phrase: Forms, row: tuple[Word, ...], position: int) -> int | None:
+    """Return where a phrase that starts at a position ends; None where it does not fit."""
+    for index, forms in enumerate(phrase):
+        if not forms:
+            return _end_over_gap(phrase[index + 1 :], row, position)
+        if position >= len(row) or not row[position].forms & forms:
+            return None
+        position += 1
+    return position
+
+
+def _end_over_gap(rest: Forms, row: tuple[Word, ...], position: int) -> int | None:
+    """Return where the rest of a phrase ends after up to three words of the same clause."""
+    for skipped in range(_LONGEST_GAP + 1):
+        if any(word.text in CLAUSE_ENDS for word in row[position : position + skipped]):
+            return None
+        end = _end_of(rest, row, position + skipped)
+        if end is not None:
+            return end
+    return None
 
 
 def _phrase(text: str, language: Language) -> Forms:
     """Return an entry's words; an article written in the lexicon is as good as none."""
-    row = words(text, language)
-    if language is Language.EN:
-        return tuple(word.forms for word in row)
-    return tuple(frozenset({_lemma(word)}) for word in row)
+    phrase: list[frozenset[str]] = []
+    for part in text.split(_GAP):
+        row = words(part, language)
+        forms = [w.forms if language is Language.EN else frozenset({_lemma(w)}) for w in row]
+        phrase += [frozenset[str](), *forms] if phrase else forms
+    return tuple(phrase)
 
 
 def _lemma(word: Word) -> str:
@@ -114,18 +158,19 @@ def _lemma(word: Word) -> str:
 def _entries(content: dict[str, Any]) -> list[tuple[Kind, str, dict[str, list[str]]]]:
     """Return every entry of the file as (kind, name, phrases by language)."""
     numbers = content["numbers"]
-    tables = {
-        Kind.SIDE: content["sides"],
-        Kind.NEGATION: content["negation"],
-        Kind.FINDING: content["findings"],
-        Kind.JOINT: content["joints"],
-        Kind.UNIT: numbers["units"],
-        Kind.DUAL: numbers["duals"],
-        Kind.NUMBER: numbers["words"],
-    }
-    return [
-        (kind, str(name), entry) for kind, rows in tables.items() for name, entry in rows.items()
-    ]
+    tables = (
+        (Kind.SIDE, content["sides"]),
+        (Kind.NEGATION, content["negation"]),
+        (Kind.FINDING, content["findings"]),
+        (Kind.PLACE, content["places"]),
+        (Kind.JOINT, content["joints"]),
+        *((Kind(name), {name: entry}) for name, entry in content["modifiers"].items()),
+        (Kind.UNIT, numbers["units"]),
+        (Kind.NUMBER, numbers["words"]),
+        (Kind.PAIR, numbers["pairs"]),
+        (Kind.ONE, numbers["ones"]),
+    )
+    return [(kind, str(name), entry) for kind, table in tables for name, entry in table.items()]
 
 
 @cache
@@ -134,10 +179,12 @@ def lexicon(language: Language) -> Lexicon:
     content = yaml.safe_load(LEXICON.read_text(encoding="utf-8"))
     by_first: dict[str, list[Term]] = {}
     for kind, name, entry in _entries(content):
-        for text in entry[language.value]:
+        for text in entry.get(language.value, ()):
             term = Term(kind=kind, name=name, phrase=_phrase(text, language))
             for form in term.phrase[0]:
                 by_first.setdefault(form, []).append(term)
     return Lexicon(
-        language=language, by_first={form: tuple(terms) for form, terms in by_first.items()}
+        language=language,
+        by_first={form: tuple(terms) for form, terms in by_first.items()},
+        own_waw=frozenset(fold(word) for word in content["own_waw"]),
     )

@@ -11,11 +11,24 @@ from dataclasses import dataclass
 
 from core.report import Language
 
-# Words (a decimal number is one), percent signs, and the marks that part sentences and clauses.
-_TOKENS = re.compile(r"\d+(?:[.,٫٬]\d+)*|[^\W\d_]+|[%٪×]|[.;؛،,:!?؟\n()]")
-_VERTEBRA = re.compile(r"[A-Za-z](?=\d)")
+# Words (a decimal number is one), percent signs, the dash of a range, and the marks that part
+# sentences and clauses.
+_TOKENS = re.compile(r"\d+(?:[.,٫٬]\d+)*|[^\W\d_]+|[%٪×]|[-–—](?=\s?\d)|[.;؛،,:!?؟\n()]")
+# The letter of "L1" is a vertebra's, that of "R/O" an abbreviation's: neither names a side.
+_NO_SIDE = re.compile(r"[LlRr](?=\s?\d|/)|(?<=/)[LlRr]\b")
 _TATWEEL = "\u0640"
-_FOLDED = str.maketrans("أإآٱىیةؤئک", "ااااييهويك")
+# Forms of lone vowel marks decompose into a space and the mark, which would part a word.
+_LONE_MARKS = re.compile("[\ufc5e-\ufc63\ufe70-\ufe7f]")
+_DIGITS = {ord(c): str(i % 10) for i, c in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
+_FOLDED = str.maketrans(
+    {"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ی": "ي", "ک": "ك"}
+    | {"ة": "ه", "ؤ": "و", "ئ": "ي"}
+)
+# "isn't" and "cannot" are two words: a denial is looked up by its "not".
+_SHORT_NOT = re.compile(r"n['’ʼ]t\b", re.IGNORECASE)
+_CANNOT = re.compile(r"\bcan?\s?not\b", re.IGNORECASE)
+# A list's own numbering at the start of a line says nothing about the patient.
+_LIST_MARK = re.compile(r"^\s*\d{1,2}[.)\-](?=\s)", re.MULTILINE)
 # Attached in this order: and/so, then by/to/like, then the article; "لل" is "ل" and the article.
 _PREFIXES = re.compile(r"^([وف]?)(لل|[بلك]?ال|[بلك]?)(.+)$")
 # What is left of a word is a word only from these lengths on: "ولا" is "and no", but "كلا" (both)
@@ -25,6 +38,8 @@ _MIN_STEM_UNDER_LETTER = 3
 
 SENTENCE_ENDS = frozenset(".;؛!?؟\n")
 CLAUSE_ENDS = frozenset("،,:()")
+# A full stop after one of these ends no sentence.
+_ABBREVIATIONS = frozenset({"rt", "lt", "approx", "vs"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +47,9 @@ class Word:
     """One word or mark.
 
     Attributes:
-        text: As it stands in the text.
+        text: As it stands in the text, in plain letters and digits.
         forms: What it may be looked up by.
-        joins: It carries an attached "and" (و), which parts it from the word before.
+        joins: It begins with the letter of an attached "and" (و).
     """
 
     text: str
@@ -42,17 +57,19 @@ class Word:
     joins: bool = False
 
 
+def plain(text: str) -> str:
+    """Return text without what nobody reads: vowel marks, tatweel, joiners, forms of letters.
+
+    Presentation forms become letters, digits of Arabic and Persian those of ASCII.
+    """
+    composed = unicodedata.normalize("NFKC", _LONE_MARKS.sub("", text))
+    kept = (c for c in composed if unicodedata.category(c) not in ("Mn", "Cf") and c != _TATWEEL)
+    return "".join(kept).translate(_DIGITS)
+
+
 def fold(text: str) -> str:
-    """Return Arabic without vowel marks and tatweel, its letter variants made one; lower case."""
-    return bare(text).translate(_FOLDED).casefold()
-
-
-def bare(text: str) -> str:
-    """Return text in its plain letters: no presentation forms, vowel marks, joiners or tatweel."""
-    plain = unicodedata.normalize("NFKC", text)
-    return "".join(
-        c for c in plain if unicodedata.category(c) not in ("Mn", "Cf") and c != _TATWEEL
-    )
+    """Return plain text with the variants of an Arabic letter made one; lower case."""
+    return plain(text).translate(_FOLDED).casefold()
 
 
 def arabic_forms(word: str) -> frozenset[str]:
@@ -73,14 +90,15 @@ def arabic_forms(word: str) -> frozenset[str]:
 
 
 def words(text: str, language: Language) -> tuple[Word, ...]:
-    """Return the words and marks of a text, in order."""
-    plain = bare(text)
+    """Return the words and marks of a text, in order, less the numbers of a list's items."""
+    bare = _LIST_MARK.sub("", plain(text))
+    if language is Language.EN:
+        bare = _CANNOT.sub("can not", _SHORT_NOT.sub(" not", bare))
     return tuple(
-        # The letter of "L1" is a vertebra's, not the abbreviation of a side.
-        Word(text=match[0], forms=frozenset())
-        if _VERTEBRA.match(plain, match.start())
-        else _word(match[0], language)
-        for match in _TOKENS.finditer(plain)
+        Word(text=found[0], forms=frozenset())
+        if _NO_SIDE.match(bare, found.start()) and len(found[0]) == 1
+        else _word(found[0], language)
+        for found in _TOKENS.finditer(bare)
     )
 
 
@@ -99,8 +117,8 @@ def sentences(row: tuple[Word, ...]) -> tuple[tuple[Word, ...], ...]:
     """Return the words sentence by sentence, the closing marks left out."""
     parts: list[list[Word]] = [[]]
     for word in row:
-        if word.text in SENTENCE_ENDS:
-            parts.append([])
-        else:
+        if word.text not in SENTENCE_ENDS:
             parts[-1].append(word)
+        elif word.text != "." or not parts[-1] or not parts[-1][-1].forms & _ABBREVIATIONS:
+            parts.append([])
     return tuple(tuple(part) for part in parts if part)

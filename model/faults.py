@@ -1,0 +1,30 @@
+"""The codes of the checks, each with what it does to a draft."""
+
+from __future__ import annotations
+
+from core.report import Finding, Language, Severity
+
+# By code, what a finding does unless a site says otherwise; docs/model.md lists the same.
+SEVERITIES = {
+    "EMPTY_SECTION": Severity.BLOCK,
+    "CUT_OFF": Severity.BLOCK,
+    "REPETITION": Severity.BLOCK,
+    "WRONG_SCRIPT": Severity.BLOCK,
+    "BROKEN_TEXT": Severity.BLOCK,
+    "SIDE_MISMATCH": Severity.BLOCK,
+    "NUMBER_MISMATCH": Severity.BLOCK,
+    "NEGATION_MISMATCH": Severity.BLOCK,
+    "ORIENTATION_UNKNOWN": Severity.BLOCK,
+    "FINDING_MISSING": Severity.WARN,
+    "CONTROL_CHARACTERS": Severity.NOTE,
+}
+NAMES = {Language.EN: "English", Language.AR: "Arabic"}
+
+
+def fault(
+    code: str, message: str, language: Language | None = None, words: tuple[str, ...] = ()
+) -> Finding:
+    """Return a finding with its code's own severity."""
+    return Finding(
+        code=code, severity=SEVERITIES[code], message=message, language=language, words=words
+    )

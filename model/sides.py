@@ -1,0 +1,148 @@
+"""Which sides a sentence names, and what it puts on each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from core.report import Language
+from model.terms import Kind, Match, lexicon
+from model.words import CLAUSE_ENDS, Word
+
+RIGHT, LEFT = "right", "left"
+_BOTH, _PERHAPS_BOTH = "bilateral", "perhaps_bilateral"
+# How many words a clause's end weighs when the nearest finding of a side is looked for.
+_JOINT_WEIGHT = 3
+
+# A thing in a sentence: its name, its first word and the word behind its last.
+Anchor = tuple[str, int, int]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """The sides that a sentence names.
+
+    Attributes:
+        named: Every term that names a side or both, in reading order.
+        spare_pairs: How many dual or plural forms may mean "both".
+    """
+
+    named: tuple[Match, ...]
+    spare_pairs: int
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The sides in reading order, "both" as right and left."""
+        return tuple(side for match in self.named for side in sides_of(match))
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often each side is named; a "both" counts for each."""
+        return Counter(self.order)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that name right or left."""
+        return tuple(match.text for match in self.named if match.name != _BOTH)
+
+    @property
+    def are_apart(self) -> bool:
+        """Right and left are each named by a word of its own."""
+        return {RIGHT, LEFT} <= {match.name for match in self.named}
+
+    @property
+    def are_together(self) -> bool:
+        """Nothing but "and" or "or" stands between the sides: "left or right"."""
+        return all(
+            later.start - earlier.end <= 1
+            for earlier, later in zip(self.named, self.named[1:], strict=False)
+        )
+
+
+def read_sides(row: tuple[Word, ...], language: Language) -> Sides:
+    """Return the sides that a sentence names."""
+    found = lexicon(language).matches(row, frozenset({Kind.SIDE}))
+    return Sides(
+        named=tuple(match for match in found if match.name != _PERHAPS_BOTH),
+        spare_pairs=sum(
+            match.name == _PERHAPS_BOTH and not _is_spent(row, match, found, language)
+            for match in found
+        ),
+    )
+
+
+def _is_spent(
+    row: tuple[Word, ...], pair: Match, found: Sequence[Match], language: Language
+) -> bool:
+    """Tell whether a pair lies on one side: the two lobes of الفصين العلوي والسفلي الأيمنين."""
+    findings = lexicon(language).starts(row, frozenset({Kind.FINDING}))
+    sides = {match.start for match in found if match.name in (RIGHT, LEFT)}
+    for index in range(pair.end, len(row)):
+        if index in sides:
+            return True
+        if row[index].text in CLAUSE_ENDS or index in findings:
+            return False
+    return False
+
+
+def sides_of(match: Match) -> tuple[str, ...]:
+    """Return the sides that a term names."""
+    return (RIGHT, LEFT) if match.name == _BOTH else (match.name,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruler:
+    """Measures how far words of a sentence are apart; what parts clauses parts words further.
+
+    Attributes:
+        ends: For each number of words, how far they reach from the sentence's start.
+    """
+
+    ends: tuple[int, ...]
+    looks_back: bool
+
+    def distance(self, place: Span, thing: Span) -> tuple[int, int]:
+        """Return how far a thing is from a place; on a tie English looks ahead and Arabic back."""
+        if thing[0] >= place[1]:
+            return self.ends[thing[0] + 1] - self.ends[place[1]], int(self.looks_back)
+        return self.ends[place[0] + 1] - self.ends[thing[1]], int(not self.looks_back)
+
+
+def ruler(row: tuple[Word, ...], language: Language) -> Ruler:
+    """Return the measure of a sentence."""
+    known = lexicon(language)
+    parting = known.starts(row, frozenset({Kind.JOINT}))
+    weights = (
+        1 + _JOINT_WEIGHT * (index in parting or word.text in CLAUSE_ENDS or known.joins(word))
+        for index, word in enumerate(row)
+    )
+    return Ruler(ends=tuple(accumulate(weights, initial=0)), looks_back=language is Language.AR)
+
+
+def give_sides(anchors: Sequence[Anchor], sides: Sides, measure: Ruler) -> list[tuple[Anchor, str]]:
+    """Return (thing, side) pairs: one side goes to all things, each of both to the nearest."""
+    pairs = [(match, side) for match in sides.named for side in sides_of(match)]
+    if not anchors or not pairs:
+        return []
+    if len({side for _, side in pairs}) == 1:
+        return [(anchor, pairs[0][1]) for anchor in anchors]
+    return [(nearest((match.start, match.end), anchors, measure), side) for match, side in pairs]
+
+
+def side_of_each(
+    anchors: Sequence[Anchor], sides: Sides, measure: Ruler
+) -> list[tuple[Anchor, str]]:
+    """Return for each thing the side nearest to it, where a sentence names right and left apart."""
+    named = [match for match in sides.named if match.name != _BOTH]
+    return [
+        (anchor, min(named, key=lambda m: measure.distance((m.start, m.end), anchor[1:])).name)
+        for anchor in anchors
+    ]
+
+
+def nearest(place: Span, anchors: Sequence[Anchor], measure: Ruler) -> Anchor:
+    """Return the thing nearest to a place."""
+    return min(anchors, key=lambda anchor: measure.distance(place, anchor[1:]))

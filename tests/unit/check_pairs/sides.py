@@ -1,0 +1,148 @@
+"""Pairs whose sides differ, and pairs whose sides agree."""
+
+from __future__ import annotations
+
+FAULTY_SIDES = [
+    ("There is a left pleural effusion.", "يوجد انصباب جنبي أيمن."),
+    ("Right lower lobe consolidation.", "تصلد في الفص السفلي الأيسر."),
+    ("Consolidation in the right lung.", "تصلد في الرئة اليسرى."),
+    ("Bilateral pleural effusions.", "انصباب جنبي أيمن."),
+    ("Small left pneumothorax.", "استرواح صدر ثنائي الجانب صغير."),
+    ("Effusion on the right and on the left.", "انصباب بالجهة اليمنى."),
+    ("There is a left pleural effusion.", "يوجد انصباب جنبي."),
+    ("There is a pleural effusion.", "يوجد انصباب جنبي أيسر."),
+    ("Nodules in both lungs.", "عقيدات في الرئة اليمنى."),
+    ("No left pleural effusion.", "لا يوجد انصباب جنبي أيمن."),
+    ("Consolidation in the right lung and in the left.", "تصلد بالرئة اليمنى وباليمنى."),
+    ("Left pleural effusion.", "انصباب جنبي في الجانب الأيمَنِ."),
+    ("Right pleural effusion and left pneumothorax.", "انصباب جنبي أيسر واسترواح صدر أيمن."),
+    ("Right effusion. Left basal atelectasis.", "انصباب أيسر. انخماص قاعدي أيمن."),
+    ("Old fracture of the left clavicle.", "كسر قديم في عظم الترقوة اليُمنى."),
+    ("Apical scarring on the right.", "تندب قمي على اليسار."),
+    ("The left hemidiaphragm is raised.", "ارتفاع نصف الحجاب الحاجز الأيمن."),
+    ("Right-sided chest drain in place.", "أنبوب صدري أيسر في موضعه."),
+    ("Left-sided pleural thickening.", "تسمك جنبي بالجهة اليمنــى."),
+    ("Rt. pleural effusion.", "انصباب جنبي أيسر."),
+    ("A nodule in the left upper lobe.", "عقيدة في الفص العلوي لليمين."),
+    ("RLL consolidation.", "تصلد في الفص السفلي الأيسر."),
+    ("Effusion in both pleural cavities.", "انصباب في الجوف الجنبي الأيسر."),
+    (
+        "A 12 mm nodule in the right lung and an 8 mm nodule in the left lung.",
+        "عقيدة قياسها 12 مم في الرئة اليسرى وعقيدة قياسها 8 مم في الرئة اليمنى.",
+    ),
+    (
+        "Right effusion. Right apical thickening. Left basal band.",
+        "انصباب أيمن. ثخانة قمية يسرى. شريط قاعدي أيسر.",
+    ),
+    ("Right nodule and left mass.", "عقيدة يسرى وكتلة يمنى."),
+    ("Right effusion. No left effusion.", "لا يوجد انصباب أيمن. انصباب أيسر."),
+    (
+        "The right lung is clear; left basal consolidation.",
+        "الرئة اليسرى صافية؛ تصلد قاعدي أيمن.",
+    ),
+    (
+        "Right upper lobe nodule, left lower lobe nodule of 5 mm.",
+        "عقيدة في الفص العلوي الأيسر، عقيدة في الفص السفلي الأيمن 5 مم.",
+    ),
+    (
+        "Fracture of the right clavicle and of the left scapula.",
+        "كسر في الترقوة اليسرى وفي لوح الكتف الأيمن.",
+    ),
+    ("Mediastinal shift to the left.", "انزياح المنصف إلى اليمين."),
+    ("L pleural effusion.", "انصباب جنبي أيمن."),
+    ("Left effusion.", "انصباب فاليمنى."),
+    ("Left pleural effusion.", "انصباب جنبي يميني."),
+    ("Bilateral effusions.", "انصباب جنبي."),
+    ("Left lower lobe nodules.", "عقيدات في الفصين السفليين الأيمنين."),
+    ("Lower lobe nodules.", "عقيدات في الفصين السفليين الأيمنين."),
+    # A side written with a zero-width non-joiner, and in presentation forms.
+    ("Pleural effusion.", "انصباب جنبي أي\u200cمن."),
+    ("Pleural effusion.", "انصباب جنبي \ufe83\ufef3\ufee4\ufee6."),
+    ("Right apical scar. Left rib deformity.", "ندبة قمية يسرى. تشوه ضلعي أيمن."),
+    (
+        "Right effusion. Left effusion is larger. Right basal band.",
+        "انصباب أيمن. الانصباب الأيسر أكبر. شريط قاعدي أيسر.",
+    ),
+    (
+        "There is a small left effusion. The right lung is clear. The left lung shows a band.",
+        "يوجد انصباب أيسر صغير. الرئة اليسرى صافية. تظهر الرئة اليمنى شريطا.",
+    ),
+    (
+        "Chest drain on the left and PICC on the right.",
+        "أنبوب صدري في الجهة اليمنى وقثطار في الجهة اليسرى.",
+    ),
+    ("Left kidney stone and right renal cyst.", "حصاة في الكلية اليمنى وكيسة في الكلية اليسرى."),
+    ("Right renal stone of 6 mm.", "حصاة في الكلية اليسرى قياسها 6 مم."),
+    ("Acute infarct in the left frontal lobe.", "احتشاء حاد في الفص الجبهي الأيمن."),
+    ("Effusions on both sides.", "انصباب في الجانب الأيسر."),
+    (
+        "Consolidation in the left lung base and right apex.",
+        "تصلد في قاعدة الرئة اليمنى وقمة الرئة اليسرى.",
+    ),
+    ("The nodule lies in the left breast.", "تقع العقيدة في الثدي الأيمن."),
+    (
+        "Left lower lobe pneumonia. Left effusion.",
+        "التهاب رئوي في الفص السفلي الأيسر. انصباب أيمن.",
+    ),
+    (
+        "No pneumothorax. Right effusion with atelectasis. Left lung clear.",
+        "لا استرواح صدر. انصباب أيسر مع انخماص. الرئة اليمنى صافية.",
+    ),
+    (
+        "The left effusion has increased and the right effusion has decreased.",
+        "ازداد الانصباب الأيمن وتراجع الانصباب الأيسر.",
+    ),
+    ("Right-sided aortic arch. Left effusion.", "قوس أبهر أيسر. انصباب أيمن."),
+    ("Small effusions bilaterally.", "انصباب صغير في الجانب الأيمن."),
+    (
+        "A left chest tube. Small left pneumothorax remains.",
+        "أنبوب صدري أيسر. يبقى استرواح صدر صغير في الأيمن.",
+    ),
+]
+
+SOUND_SIDES = [
+    ("There is a left pleural effusion.", "يوجد انصباب جنبي أيسر."),
+    ("Right lower lobe consolidation.", "تصلد في الفص السفلي الأيمن."),
+    ("Consolidation in the right lung and in the left.", "تصلد بالرئة اليمنى وباليسرى."),
+    ("Bilateral pleural effusions.", "انصباب جنبي ثنائي الجانب."),
+    ("Bilateral pleural effusions.", "انصباب جنبي في كلا الجانبين."),
+    ("Nodules in both lungs.", "عقيدات في كلتا الرئتين."),
+    ("Multiple bilateral nodules.", "عقيدات متعددة في الرئتين."),
+    ("Effusion on the right and on the left.", "انصباب جنبي ثنائي الجانب."),
+    ("Right and left pleural effusions.", "انصباب جنبي أيمن وأيسر."),
+    ("No left effusion.", "لا يوجد انصباب أيسر."),
+    ("Right effusion. Left basal atelectasis.", "انصباب أيمن. انخماص قاعدي أيسر."),
+    ("Right pleural effusion and left pneumothorax.", "انصباب جنبي أيمن واسترواح صدر أيسر."),
+    ("Left pleural effusion.", "انصبابٌ جنبيٌّ في الجانبِ الأيسرِ."),
+    ("Left-sided pleural thickening.", "تسمك جنبي بالجهة اليســرى."),
+    ("Right pleural effusion.", "انصباب جنبي على اليمين."),
+    ("Fracture of the left sixth rib.", "كسر في الضلع السادس الأيسر."),
+    ("The lungs are clear.", "الرئتان صافيتان."),
+    ("Right pleural effusion with adjacent atelectasis.", "انصباب جنبي أيمن مع انخماص مجاور."),
+    (
+        "A nodule in the left upper lobe; the right lung is clear.",
+        "عقيدة في الفص العلوي الأيسر؛ الرئة اليمنى صافية.",
+    ),
+    (
+        "A 12 mm nodule in the right lung and an 8 mm nodule in the left lung.",
+        "عقيدة قياسها 12 مم في الرئة اليمنى وعقيدة قياسها 8 مم في الرئة اليسرى.",
+    ),
+    (
+        "Left basal consolidation with a small ipsilateral effusion.",
+        "تصلد قاعدي أيسر مع انصباب صغير في الجهة نفسها.",
+    ),
+    ("Effusions, right greater than left.", "انصباب ثنائي الجانب، أكبر في الأيمن."),
+    ("Right effusion, larger than on the left.", "انصباب أيمن أكبر من الأيسر."),
+    ("Bibasal atelectasis.", "انخماص في قاعدتي الرئتين."),
+    ("Both costophrenic angles are clear.", "الزاويتان الضلعيتان الحجابيتان حرتان."),
+    ("No effusion is seen on either side.", "لا يُشاهد انصباب في كلا الجانبين."),
+    (
+        "Right upper and lower lobe consolidation.",
+        "تصلد في الفصين العلوي والسفلي الأيمنين.",
+    ),
+    (
+        "Right upper lobe and right lower lobe consolidation.",
+        "تصلد في الفصين العلوي والسفلي من الرئة اليمنى.",
+    ),
+    ("There is no left or right effusion.", "لا يوجد انصباب أيمن ولا أيسر."),
+]
