@@ -31,6 +31,8 @@ _DELIMITERS = b"\r\n\t\f^=\\"
 
 
 def _without_controls(text: str) -> str:
+    if text.isprintable():
+        return text.strip()
     return "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Cs"}).strip()
 
 

@@ -13,17 +13,18 @@ from __future__ import annotations
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, _config, build_context, evt
+from pynetdicom import AE, _config, build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
+from pynetdicom.transport import AssociationSocket
 
 from core.errors import (
     PeerRefusedError,
@@ -39,6 +40,9 @@ _config.STORE_SEND_CHUNKED_DATASET = True
 _MAX_CONTEXTS = 128
 # What a peer may send us in one PDU; answers are short, so the size hardly matters here.
 _MAX_PDU = 131_072
+
+# How long a connection's thread may take to notice that it is over.
+_THREAD_SECONDS = 5.0
 
 _SUCCESS = 0x0000
 _WARNING_RANGE = range(0xB000, 0xC000)
@@ -243,47 +247,72 @@ def _context_for(header: InstanceHeader) -> PresentationContext:
     return build_context(header.sop_class_uid, header.transfer_syntax_uid)
 
 
+class _Entity(AE):
+    """An application entity whose connections are closed for certain.
+
+    pynetdicom forgets to close a socket whose shutdown fails, which is every one that the peer
+    never accepted or has closed already. It also leaves Nagle's algorithm on.
+    """
+
+    def __init__(self, ae_title: str) -> None:
+        super().__init__(ae_title)
+        self._connections: list[socket.socket] = []
+
+    def _create_socket(self, *arguments: Any) -> AssociationSocket:
+        transport = super()._create_socket(*arguments)
+        if transport.socket is not None:
+            transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connections.append(transport.socket)
+        return transport
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for connection in self._connections:
+            connection.close()
+
+
 @contextmanager
 def _association(peer: Peer, contexts: list[PresentationContext]) -> Iterator[Association]:
     """Give an established association; released at the end, aborted on an error."""
-    entity = AE(ae_title=peer.calling_ae_title)
-    entity.connection_timeout = peer.connect_seconds
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = peer.answer_seconds
-    try:
-        association = entity.associate(
-            peer.host,
-            peer.port,
-            contexts,
-            ae_title=peer.ae_title,
-            max_pdu=_MAX_PDU,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _send_without_delay)],
-        )
-    except OSError:
-        raise PeerUnreachableError(f"The host name of {peer} cannot be resolved.") from None
-    if not association.is_established:
-        raise _why_not(association, peer)
-    try:
-        yield association
-    except BaseException:
-        association.abort()
-        raise
-    association.release()
+    with closing(_Entity(peer.calling_ae_title)) as entity:
+        entity.connection_timeout = peer.connect_seconds
+        entity.acse_timeout = entity.dimse_timeout = peer.answer_seconds
+        entity.network_timeout = peer.answer_seconds
+        try:
+            association = entity.associate(
+                peer.host, peer.port, contexts, ae_title=peer.ae_title, max_pdu=_MAX_PDU
+            )
+        except OSError:
+            raise PeerUnreachableError(f"The host name of {peer} cannot be resolved.") from None
+        try:
+            _require_established(association, peer)
+            yield association
+        except BaseException:
+            association.abort()
+            raise
+        else:
+            association.release()
+        finally:
+            # The thread that reads from the socket ends before the socket does.
+            association.dul.join(_THREAD_SECONDS)
 
 
-def _send_without_delay(event: evt.Event) -> None:
-    transport: Any = event.assoc.dul.socket
-    transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def _require_established(association: Association, peer: Peer) -> None:
+    """Say why there is no association, if there is none.
 
-
-def _why_not(association: Association, peer: Peer) -> TransientError | PeerRefusedError:
+    Raises:
+        PeerUnreachableError, PeerRefusedError, TransientError: As `echo` says.
+    """
+    if association.is_established:
+        return
     if association.is_rejected:
         answer: Any = association.acceptor.primitive
         sentence = f"{peer} rejected the association: {answer.reason_str}."
         is_permanent = answer.result == 0x01  # PS3.8 9.3.4
-        return PeerRefusedError(sentence) if is_permanent else TransientError(sentence)
+        raise PeerRefusedError(sentence) if is_permanent else TransientError(sentence)
     if association.rejected_contexts:
-        return PeerRefusedError(f"{peer} takes none of the objects: {_contexts(association)}.")
-    return PeerUnreachableError(f"There is no connection to {peer}.")
+        raise PeerRefusedError(f"{peer} takes none of the objects: {_contexts(association)}.")
+    raise PeerUnreachableError(f"There is no connection to {peer}.")
 
 
 def _contexts(association: Association) -> str:
