@@ -85,10 +85,11 @@ def demo(context: click.Context, dicom: tuple[Path, ...], out: Path | None, time
         click.echo("Starting node, workers, broker, a PACS and a RIS ...", err=True)
         stack.enter_context(_running(stage))
         accepted = _send(stage, inputs)
-        click.echo(f"{accepted} objects accepted by the node (Success: durable on disk)\n")
+        click.echo(f"{accepted} objects accepted by the node (Success: durable on disk)")
+        click.echo("\nTimeline")
         studies = _follow(stage, time.monotonic() + timeout)
         for study in studies:
-            click.echo("\n" + study_text(study))
+            click.echo("\n" + study_text(study, with_timeline=False))
         _summarise(stage, out)
         code = max(_exit_code(study) for study in studies)
     context.exit(code)

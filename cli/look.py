@@ -220,15 +220,15 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
     }
 
 
-def study_text(report: dict[str, Any]) -> str:
+def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
     """Return a study's description for a person at a terminal."""
     lines = [
         f"Study     {report['study_uid']}  accession {report['accession_number'] or '-'}",
         f"State     {report['state']}, version {report['version']}"
         + (f": {report['reason']}" if report["reason"] else ""),
-        "Timeline",
-        *(timeline_line(row) for row in report["timeline"]),
     ]
+    if with_timeline:
+        lines += ["Timeline", *(timeline_line(row) for row in report["timeline"])]
     for draft in report["drafts"]:
         lines += ["", *_draft_lines(draft)]
     if report["deliveries"]:
@@ -246,7 +246,7 @@ def study_text(report: dict[str, Any]) -> str:
 def timeline_line(row: dict[str, Any]) -> str:
     """Return one line of a timeline."""
     at: datetime = row["at"]
-    move = f"{row['from']} -> {row['to']}" if row["to"] and row["from"] != row["to"] else ""
+    move = f"{row['from']} -> {row['to']}".strip() if row["from"] != row["to"] else ""
     detail = "  ".join(f"{key}={value}" for key, value in row["detail"].items() if value)
     words = (f"  {at.astimezone():%H:%M:%S}  {row['event']:<20}", f"{move:<22}", detail)
     return " ".join(words).rstrip()

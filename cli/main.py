@@ -28,8 +28,8 @@ for module in (run, look, act, demo):
 
 def main() -> None:
     """Run the command; an error of ours is a sentence on standard error and exit code 2."""
-    # Commands that keep running ask for more; the others speak for themselves.
-    log.configure(level=logging.WARNING)
+    # Commands that keep running ask for a log; the others say in words what went wrong.
+    log.configure(level=logging.CRITICAL)
     try:
         taqrir.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -75,7 +75,8 @@ def record(session: Session, received: ReceivedInstance, *, actor: str = "node")
         store.note(session, study.id, "content_changed", at=at, actor=actor, **detail)
     session.flush()
     if is_new:
-        store.note(session, study.id, Event.INSTANCE_STORED, at=at, actor=actor, **detail)
+        event, state = Event.INSTANCE_STORED, State.RECEIVING
+        store.note(session, study.id, event, at=at, actor=actor, state=state, **detail)
     if received.is_image and not is_own:
         return _take_image(session, study, at=at, actor=actor, detail=detail)
     if not is_new:

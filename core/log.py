@@ -108,7 +108,7 @@ def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     _configure_ours(stream, level)
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
-    root.setLevel(logging.WARNING)
+    root.setLevel(max(level, logging.WARNING))
     logging.captureWarnings(capture=True)
     # pydicom's warnings quote values; a warning's text is withheld like any library's.
     warnings.simplefilter("default")

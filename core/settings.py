@@ -379,7 +379,9 @@ def _place(path: Path | None, text: str, location: tuple[Any, ...]) -> str:
             if key == wanted[: len(key)] and len(key) > len(section):
                 return f"{path}:{number}"
             continue
-        if section and section == wanted[: len(section)]:
+        else:
+            continue
+        if section == wanted[: len(section)]:
             best = f"{path}:{number}"
     return best or str(path)
 

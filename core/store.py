@@ -27,10 +27,23 @@ def note(
     *,
     at: datetime,
     actor: str = "",
+    state: str = "",
     **detail: Any,
 ) -> None:
-    """Write a line into a study's timeline (or the installation's) that changes no state."""
-    session.add(AuditEvent(study_id=study, at=at, event=event, actor=actor, detail=detail))
+    """Write a line into a study's timeline (or the installation's) that changes no state.
+
+    Args:
+        session: A writing session.
+        study: Whose timeline; None for the installation's.
+        event: What happened.
+        at: When.
+        actor: Who: a process, an operator.
+        state: Only for a study's very first line: the state that it begins in.
+        detail: Words for the timeline, no patient data.
+    """
+    session.add(
+        AuditEvent(study_id=study, at=at, event=event, to_state=state, actor=actor, detail=detail)
+    )
 
 
 def advance(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -49,8 +50,17 @@ def test_a_film_becomes_two_srs_in_orthanc_and_one_oru_at_a_foreign_ris(
         site.storescu(chest_film())
         study = site.await_delivered(ACCESSION, all_sent)
         checked = site.run("check")
+        shown = json.loads(site.run("show", ACCESSION, "--json").stdout)
+        status = site.status()
+
+    assert shown["state"] == "IN_REVIEW"
+    assert [row["event"] for row in shown["timeline"]] == [
+        row["event"] for row in study["timeline"]
+    ]
+    assert status["studies"]["received"] == status["studies"]["IN_REVIEW"] == 1
 
     assert [row["to"] for row in study["timeline"] if row["to"]] == [
+        "RECEIVING",
         "QUEUED",
         "DRAFTING",
         "IN_REVIEW",
