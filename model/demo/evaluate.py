@@ -5,26 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from core.drafting import DraftContext, DraftRequest, ModelImage
 from core.report import FrameReference, Language, Report, SectionKind
+from model.demo.contexts import draw_context
 from model.demo.dataset import phantom
 from model.demo.phantoms import Phantom
-from model.demo.wording import Case, Pattern
+from model.demo.wording import Case, recognise
 from model.drafter import ModelDrafter, open_drafter
-from model.statements import read_statements
 
 log = logging.getLogger(__name__)
 
-_FINDINGS = {
-    "pleural_effusion": Pattern.EFFUSION,
-    "nodule": Pattern.NODULE,
-    "consolidation": Pattern.CONSOLIDATION,
-    "enlargement": Pattern.CARDIOMEGALY,
-    "pneumothorax": Pattern.PNEUMOTHORAX,
-}
+_CONTEXT_SEED = 5_501
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +30,7 @@ class Figures:
 
     Attributes:
         unblocked: Drafts that no check blocks.
-        right_pattern: Drafts whose English findings name the phantom's pattern and no other.
+        right_pattern: Drafts whose English findings open with a sentence of the phantom's pattern.
         sided: Phantoms whose pattern has a side.
         right_side: Of those, drafts with the right pattern on the right side.
     """
@@ -64,38 +61,45 @@ def as_image(made: Phantom) -> ModelImage:
     return ModelImage(pixels=made.pixels, frame=frame, is_orientation_known=True)
 
 
-def case_of(report: Report) -> tuple[set[Pattern], set[str]]:
-    """Return the patterns and sides that a report's English findings affirm."""
-    text = report.narrative(Language.EN).text_of(SectionKind.FINDINGS)
-    said = read_statements(text, Language.EN)
-    affirmed = {name for name, polarity in said.polarities.items() if True in polarity}
-    patterns = {_FINDINGS[name] for name in affirmed & _FINDINGS.keys()}
-    sides = set().union(*said.sides.values())
-    many = {"nodules"} & {word.lower() for word in said.words_of.get("nodule", set())}
-    if many:
-        patterns = patterns - {Pattern.NODULE} | {Pattern.NODULES}
-    return patterns or {Pattern.NORMAL}, sides
+def case_of(report: Report) -> Case | None:
+    """Return the case that a report's English findings describe, None where they describe none."""
+    return recognise(report.narrative(Language.EN).text_of(SectionKind.FINDINGS))
 
 
-def _is_right_side(case: Case, sides: set[str]) -> bool:
-    return case.side is not None and sides == {case.side.value}
+def _has_same_side(truth: Case, said: Case) -> bool:
+    return truth.side is not None and said.side is truth.side
 
 
-def evaluate(drafter: ModelDrafter, count: int, seed: int) -> Figures:
+def plain_context(_index: int) -> DraftContext:
+    """Return the context of a study without an order."""
+    return DraftContext(modality="CR", body_part="CHEST", view="PA")
+
+
+def odd_context(index: int) -> DraftContext:
+    """Return a context with parts absent and, often, an indication that means nothing."""
+    return draw_context(np.random.default_rng([_CONTEXT_SEED, index]))
+
+
+def evaluate(
+    drafter: ModelDrafter,
+    count: int,
+    seed: int,
+    context_of: Callable[[int], DraftContext] = plain_context,
+) -> Figures:
     """Return the figures over `count` phantoms that training never saw (another seed)."""
     tally: Counter[str] = Counter()
     blocked_by: Counter[str] = Counter()
     started = time.monotonic()
     for index in range(count):
         made = phantom(seed, index)
-        context = DraftContext(modality="CR", body_part="CHEST", view="PA")
-        report = drafter.draft(DraftRequest(images=(as_image(made),), context=context))
-        patterns, sides = case_of(report)
-        is_right = patterns == {made.case.pattern}
+        request = DraftRequest(images=(as_image(made),), context=context_of(index))
+        report = drafter.draft(request)
+        said = case_of(report)
+        is_right = said is not None and said.pattern is made.case.pattern
         tally["unblocked"] += not report.blocking
         tally["pattern"] += is_right
         tally["sided"] += made.case.side is not None
-        tally["side"] += is_right and _is_right_side(made.case, sides)
+        tally["side"] += is_right and said is not None and _has_same_side(made.case, said)
         blocked_by.update({finding.code for finding in report.blocking})
         if (index + 1) % 10 == 0:
             log.info("evaluated %d of %d: %s", index + 1, count, dict(tally))
@@ -110,6 +114,7 @@ def evaluate(drafter: ModelDrafter, count: int, seed: int) -> Figures:
     )
 
 
-def evaluate_folder(folder: Path, count: int, seed: int) -> Figures:
-    """Return the figures of a saved checkpoint, on the CPU."""
-    return evaluate(open_drafter(folder, device="cpu"), count, seed)
+def evaluate_folder(folder: Path, count: int, seed: int) -> tuple[Figures, Figures]:
+    """Return the figures of a saved checkpoint on the CPU: plain contexts, then odd ones."""
+    drafter = open_drafter(folder, device="cpu")
+    return evaluate(drafter, count, seed), evaluate(drafter, count, seed, odd_context)

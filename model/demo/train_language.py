@@ -19,9 +19,10 @@ from torch.nn import functional
 from transformers import LlavaForConditionalGeneration
 
 from model.demo.architecture import GEOMETRY
+from model.demo.contexts import draw_context
 from model.demo.dataset import PhantomSet
 from model.demo.train_vision import learning_rate, patch_features
-from model.demo.wording import draw_context, write
+from model.demo.wording import write
 from model.prompts import END_OF_TURN, Task, encode, encode_text, question
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from core.drafting import DraftContext
+from model.demo.contexts import INDICATIONS
 from model.prompts import Task
 
 
@@ -275,25 +275,6 @@ _BONES: tuple[Pair, ...] = (
     ("The bony thorax is intact.", "القفص الصدري العظمي سليم."),
 )
 
-_INDICATIONS = (
-    "cough",
-    "fever and cough",
-    "dyspnoea",
-    "shortness of breath",
-    "chest pain",
-    "pre-operative assessment",
-    "follow-up",
-    "trauma",
-    "weight loss",
-    "known malignancy",
-    "rule out pneumonia",
-    "routine check",
-    "سعال",
-    "ألم في الصدر",
-    "ضيق في التنفس",
-    "حمى",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Wording:
@@ -352,38 +333,30 @@ def draw_case(rng: np.random.Generator) -> Case:
     return Case(pattern=pattern, side=side, zone=zone)
 
 
-def draw_context(rng: np.random.Generator) -> DraftContext:
-    """Return a context such as studies bring, each part absent now and then.
-
-    It is drawn apart from the case: the pictures, not the context, are to decide what is written.
-    """
-
-    def one_of(values: tuple[str, ...], absent: float) -> str:
-        return "" if rng.random() < absent else values[int(rng.integers(len(values)))]
-
-    ages = tuple(f"{decade}-{decade + 9}" for decade in range(0, 90, 10))
-    return DraftContext(
-        modality=one_of(("CR", "DX"), 0.1),
-        body_part=one_of(("CHEST", "THORAX"), 0.2),
-        view=one_of(("PA", "AP"), 0.3),
-        sex=one_of(("M", "F", "O"), 0.2),
-        age_band=one_of((*ages, "90+"), 0.4),
-        indication=one_of(_INDICATIONS, 0.5),
-    )
-
-
-def sentences() -> list[str]:
-    """Return every text that can be written, each once: what the tokenizer is trained on."""
-    texts: set[str] = set(_INDICATIONS)
-    cases = [
+def all_cases() -> list[Case]:
+    """Return every case that there is."""
+    return [
         Case(pattern=pattern, side=side, zone=zone)
         for pattern in Pattern
         for side in (tuple(Side) if pattern in SIDED else (None,))
         for zone in (tuple(Zone) if pattern in ZONED else (None,))
     ]
+
+
+def recognise(findings: str) -> Case | None:
+    """Return the case that English findings open with, None where no known sentence does."""
+    for case in all_cases():
+        if any(findings.startswith(_filled(pair, case)[0]) for pair in _MAIN[case.pattern]):
+            return case
+    return None
+
+
+def sentences() -> list[str]:
+    """Return every text that can be written, each once: what the tokenizer is trained on."""
+    texts: set[str] = set(INDICATIONS)
     shared = (*_HEART, *_BONES, *(pair for pairs in _PLEURA.values() for pair in pairs))
     texts.update(text for pair in shared for text in pair)
-    for case in cases:
+    for case in all_cases():
         pairs = (*_MAIN[case.pattern], *_IMPRESSIONS[case.pattern], _SUMMARIES[case.pattern])
         texts.update(text for pair in pairs for text in _filled(pair, case))
     return sorted(texts)
