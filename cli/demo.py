@@ -77,8 +77,9 @@ def demo(context: click.Context, dicom: tuple[Path, ...], out: Path | None, time
     """
     from dicom_node.sample import chest_film
 
-    # A plain kill would leave the parts to the kernel and the temporary folder lying about.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Both ways to be stopped leave nothing behind, also where a shell had SIGINT ignored.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
         inputs = stack.enter_context(opened(dicom or (chest_film(),)))
         stage = stack.enter_context(_stage())

@@ -31,7 +31,8 @@ def main() -> None:
     # Commands that keep running ask for a log; the others say in words what went wrong.
     log.configure(level=logging.CRITICAL)
     try:
-        taqrir.main(standalone_mode=False)
+        # Without its standalone mode click returns the code of `context.exit`, and 0 for --help.
+        sys.exit(taqrir.main(standalone_mode=False) or 0)
     except click.exceptions.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)

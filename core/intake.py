@@ -231,4 +231,5 @@ def withhold_for_conflict(session: Session, study: Study, *, at: datetime, actor
         "reason_code": "PATIENT_CONFLICT",
         "reason": "patient conflict: objects of this Study Instance UID name different patients",
     }
-    store.advance(session, study, Event.IDENTITY_CONFLICT, at=at, actor=actor, changes=changes)
+    event = Event.IDENTITY_CONFLICT
+    store.advance(session, study, event, at=at, actor=actor, changes=changes, detail=changes)

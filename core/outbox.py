@@ -89,9 +89,11 @@ def claim(
     session: Session, delivery: int, *, owner: str, at: datetime, lease: timedelta
 ) -> Delivery | None:
     """Take a due delivery; None where it is not due or somebody else has it."""
-    if delivery not in set(due(session, at=at)):
+    # Locked before the look: two senders may both find it due, and the slower one would then read
+    # the claim of the quicker one as the row's own past.
+    row = session.get(Delivery, delivery, with_for_update=True)
+    if row is None or delivery not in set(due(session, at=at)):
         return None
-    row = cast("Delivery", session.get(Delivery, delivery))
     written = session.execute(
         update(Delivery)
         .where(

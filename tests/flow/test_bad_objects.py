@@ -98,7 +98,15 @@ def test_an_operator_may_have_an_ignored_study_drafted(site: Site) -> None:
 
     # Nothing has changed, so the answer is the same, and the timeline says who asked.
     assert site.state() is State.IGNORED
-    assert site.path() == ["QUEUED", "DRAFTING", "IGNORED", "QUEUED", "DRAFTING", "IGNORED"]
+    assert site.path() == [
+        "RECEIVING",
+        "QUEUED",
+        "DRAFTING",
+        "IGNORED",
+        "QUEUED",
+        "DRAFTING",
+        "IGNORED",
+    ]
     assert "operator" in {row.actor for row in site.timeline()}
 
 

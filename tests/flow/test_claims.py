@@ -54,7 +54,7 @@ def test_of_two_workers_that_are_rung_for_one_study_one_drafts(queued: Site) -> 
     assert sorted(map(str, answers)) == ["False", "True"]
     assert len(queued.drafter.requests) == 1
     assert len(queued.drafts()) == 1
-    assert queued.path() == ["QUEUED", "DRAFTING", "IN_REVIEW"]
+    assert queued.path() == ["RECEIVING", "QUEUED", "DRAFTING", "IN_REVIEW"]
     other.engine.dispose()
 
 
@@ -117,7 +117,7 @@ def test_a_claim_is_renewed_while_the_draft_goes_on(make_site: Callable[..., Sit
     site.take_in(film())
 
     assert seen == [State.DRAFTING]
-    assert site.path() == ["QUEUED", "DRAFTING", "IN_REVIEW"]
+    assert site.path() == ["RECEIVING", "QUEUED", "DRAFTING", "IN_REVIEW"]
 
 
 def test_the_study_of_a_dead_worker_is_taken_back_and_drafted_by_another(queued: Site) -> None:
@@ -163,7 +163,7 @@ def test_a_worker_that_comes_back_from_the_dead_writes_nothing(queued: Site) -> 
     assert not queued.draft()
 
     assert len(queued.drafts()) == 1
-    assert queued.path() == ["QUEUED", "DRAFTING", "QUEUED", "DRAFTING", "IN_REVIEW"]
+    assert queued.path() == ["RECEIVING", "QUEUED", "DRAFTING", "QUEUED", "DRAFTING", "IN_REVIEW"]
     other.engine.dispose()
 
 

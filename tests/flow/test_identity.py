@@ -31,7 +31,7 @@ def test_two_patients_in_one_study_are_withheld_before_anything_is_drafted(site:
 
     assert _is_withheld_for_conflict(site)
     assert "patient conflict" in site.study().reason
-    assert site.path() == ["WITHHELD"]
+    assert site.path() == ["RECEIVING", "WITHHELD"]
     assert site.bell.studies == []
     assert not site.draft()
 

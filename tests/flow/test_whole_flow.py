@@ -40,7 +40,7 @@ def test_a_film_becomes_two_structured_reports_and_one_message(
         assert site.bell.deliveries == [1, 3, 2]
 
         assert site.are_all(DeliveryState.SENT)
-        assert site.path() == ["QUEUED", "DRAFTING", "IN_REVIEW"]
+        assert site.path() == ["RECEIVING", "QUEUED", "DRAFTING", "IN_REVIEW"]
         assert site.events() == [
             "instance_stored",
             "went_quiet",
@@ -75,7 +75,12 @@ def test_what_is_shown_of_a_study_holds_its_timeline_drafts_and_deliveries(
 
     assert report["state"] == State.IN_REVIEW
     assert report["instances"] == 1
-    assert [row["to"] for row in report["timeline"]] == ["", "QUEUED", "DRAFTING", "IN_REVIEW"]
+    assert [row["to"] for row in report["timeline"]] == [
+        "RECEIVING",
+        "QUEUED",
+        "DRAFTING",
+        "IN_REVIEW",
+    ]
     (draft,) = report["drafts"]
     assert draft["selection"]["frames"][0]["reason"] == "the only image of view PA"
     assert "الرئتان صافيتان" in text
