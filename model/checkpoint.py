@@ -69,8 +69,9 @@ class LoadedModel:
 def read_version(path: Path) -> ModelVersion:
     """Return which model lies in a folder; reads every file once for the digest.
 
-    The revision is taken over names and contents of the folder's files, sorted by name (those
-    that begin with a dot are a download tool's and do not count), each framed by its length.
+    The revision is taken over names and contents of the folder's files, sorted by name, each
+    framed by its length. Files that begin with a dot are a download tool's, and those that end in
+    `.md` are for people: neither counts.
 
     Raises:
         CheckpointError: The folder is not there or cannot be read.
@@ -79,7 +80,7 @@ def read_version(path: Path) -> ModelVersion:
     digest = hashlib.sha256()
     try:
         for file in sorted(path.iterdir()):
-            if file.is_file() and not file.name.startswith("."):
+            if file.is_file() and not file.name.startswith(".") and file.suffix != ".md":
                 digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
                 with file.open("rb") as stream:
                     while chunk := stream.read(_CHUNK_BYTES):
@@ -157,6 +158,8 @@ def _read_card(path: Path) -> tuple[str, bool]:
     try:
         content = json.loads(card.read_text(encoding="utf-8"))
         name, is_demonstration = content["name"], content.get("is_demonstration", False)
+    except OSError as error:
+        raise CheckpointError(f"{card} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         raise CheckpointError(f"{card} must be a JSON object with a name.") from None
     if not isinstance(name, str) or not name.strip() or not isinstance(is_demonstration, bool):

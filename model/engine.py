@@ -10,7 +10,6 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
@@ -19,8 +18,8 @@ import torch
 from core.drafting import ModelImage
 from core.errors import PermanentError, TransientError
 from core.report import ModelVersion
-from model.checkpoint import LoadedModel, load_checkpoint, read_version
-from model.prompts import END_OF_TURN, encode
+from model.checkpoint import LoadedModel, load_checkpoint
+from model.prompts import END_OF_TEXT, END_OF_TURN, encode
 from model.vision import to_pixel_values
 
 DEFAULT_MAX_NEW_TOKENS = 1024  # the official inference's own limit
@@ -29,6 +28,7 @@ _SEED = 0
 # The threads of a small model spend their time waiting for one another: on two cores shared with
 # other work, two threads took seven times as long as one.
 _SMALL_PARAMETERS = 50_000_000
+_OUT_OF_MEMORY = ("allocate memory", "ALLOC_FAILED")
 # A prompt that leaves less room than this cannot be answered with a report.
 _MIN_ROOM_TOKENS = 32
 
@@ -61,11 +61,10 @@ class Engine:
         self._lock = RLock()
         self._loaded: LoadedModel | None = None
 
-    @cached_property
+    @property
     def version(self) -> ModelVersion:
-        """Which model answers; reads the folder once for its digest, not the model into memory."""
-        with self._lock:
-            return self._loaded.version if self._loaded else read_version(self._path)
+        """Which model answers: the one that was loaded, whatever lies in the folder by now."""
+        return self.load().version
 
     def load(self) -> LoadedModel:
         """Return the model, loading it at the first call.
@@ -115,7 +114,7 @@ class Engine:
                 f"Question and {len(images)} pictures take {len(prompt)} tokens; the model has "
                 f"room for {loaded.context_tokens}. Fewer pictures are needed."
             )
-        end_of_turn = loaded.tokenizer.convert_tokens_to_ids(END_OF_TURN)
+        ends = _end_ids(loaded)
         ids = torch.tensor([prompt], device=loaded.device)  # (1, T)
         output = loaded.model.generate(
             input_ids=ids,
@@ -126,15 +125,15 @@ class Engine:
                 num_beams=1,
                 use_cache=True,
                 max_new_tokens=min(self._max_new_tokens, room),
-                eos_token_id=end_of_turn,
-                pad_token_id=end_of_turn,
+                eos_token_id=ends,
+                pad_token_id=ends[0],
             ),
         )
         made: list[int] = output[0, len(prompt) :].tolist()
         text = loaded.tokenizer.decode(
             made, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        is_complete = bool(made) and made[-1] == end_of_turn
+        is_complete = bool(made) and made[-1] in ends
         return Completion(
             # A cut may fall inside a letter's bytes; what is left of it is no text.
             text=text if is_complete else text.rstrip("\N{REPLACEMENT CHARACTER}"),
@@ -150,6 +149,12 @@ class Engine:
         return stacked.to(device=loaded.device, dtype=loaded.model.dtype)
 
 
+def _end_ids(loaded: LoadedModel) -> list[int]:
+    """Return the tokens that end an answer: the turn's, and the text's where the model has one."""
+    vocabulary = loaded.tokenizer.get_vocab()
+    return [vocabulary[token] for token in (END_OF_TURN, END_OF_TEXT) if token in vocabulary]
+
+
 @contextmanager
 def _memory_errors() -> Iterator[None]:
     """Turn exhausted memory into a TransientError, and free what the failed try still holds."""
@@ -159,8 +164,8 @@ def _memory_errors() -> Iterator[None]:
         _free()
         raise TransientError("Memory ran out while the model was at work.") from None
     except RuntimeError as error:
-        # The CPU allocator has no class of its own.
-        if "allocate memory" not in str(error):
+        # The CPU allocator, cuBLAS and cuDNN have no class of their own.
+        if not any(words in str(error) for words in _OUT_OF_MEMORY):
             raise
         _free()
         raise TransientError("Memory ran out while the model was at work.") from None

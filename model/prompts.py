@@ -23,6 +23,8 @@ BEGIN = "<|begin_of_text|>"
 HEADER_START = "<|start_header_id|>"
 HEADER_END = "<|end_header_id|>"
 END_OF_TURN = "<|eot_id|>"
+# Llama 3 may end a whole text with it; a model that has it is not waited for beyond it.
+END_OF_TEXT = "<|end_of_text|>"
 IMAGE = "<image>"
 SPECIAL_TOKENS = (BEGIN, HEADER_START, HEADER_END, END_OF_TURN)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from harness import Site, a_finding, film
+from harness import Site, a_finding, film, one_database
 
 from core import store
 from core.errors import CheckpointError, PermanentError, TransientError, TransitionError
@@ -117,6 +117,7 @@ def test_a_failed_study_that_is_retried_has_all_its_attempts_again(queued: Site)
     assert queued.state() is State.IN_REVIEW
 
 
+@one_database
 @pytest.mark.parametrize("error", [PermanentError, CheckpointError])
 def test_a_lasting_failure_is_said_at_once(queued: Site, error: type[PermanentError]) -> None:
     queued.drafter.script.append(error("the checkpoint is damaged: install it again"))
@@ -129,6 +130,7 @@ def test_a_lasting_failure_is_said_at_once(queued: Site, error: type[PermanentEr
     assert queued.drafts() == []
 
 
+@one_database
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError, KeyError, ZeroDivisionError])
 def test_a_bug_in_the_drafter_is_tried_again_and_ends_and_its_words_stay_out(
     queued: Site, error: type[Exception]
@@ -154,6 +156,7 @@ def test_one_studys_failure_does_not_hold_the_next(queued: Site) -> None:
     assert (queued.state(1), queued.state(2)) == (State.QUEUED, State.IN_REVIEW)
 
 
+@one_database
 def test_the_drafter_is_told_nothing_that_identifies(queued: Site) -> None:
     queued.draft()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import MODALITY, Site, film, new_uid, report_object, save
+from harness import MODALITY, Site, film, new_uid, one_database, report_object, save
 from pydicom import uid
 from pydicom.encaps import encapsulate
 from servers import wait_until
@@ -30,6 +30,7 @@ def test_a_study_without_an_image_is_ignored_with_the_reason(site: Site) -> None
     assert site.bell.studies == []
 
 
+@one_database
 def test_an_image_of_a_kind_that_we_do_not_read_is_ignored_with_the_reason(site: Site) -> None:
     ultrasound = film(SOPClassUID=uid.UltrasoundImageStorage, Modality="US")
 
@@ -40,6 +41,7 @@ def test_an_image_of_a_kind_that_we_do_not_read_is_ignored_with_the_reason(site:
     assert "US" in study.reason
 
 
+@one_database
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -63,6 +65,7 @@ def test_an_image_that_cannot_be_decoded_is_ignored_with_the_reason(
     assert site.drafter.requests == []
 
 
+@one_database
 def test_a_compressed_image_that_is_noise_is_ignored_with_the_reason(site: Site) -> None:
     noise = film()
     noise.PixelData = encapsulate([b"NOTAJ2K!"])
@@ -74,6 +77,7 @@ def test_a_compressed_image_that_is_noise_is_ignored_with_the_reason(site: Site)
     assert (site.state(), site.study().reason_code) == (State.IGNORED, "NO_READABLE_IMAGE")
 
 
+@one_database
 def test_one_unreadable_image_beside_a_readable_one_is_a_line_of_the_draft(site: Site) -> None:
     good = film()
     bad = film(good.StudyInstanceUID, ViewPosition="LL", PixelData=b"\x01\x02")
@@ -88,6 +92,7 @@ def test_one_unreadable_image_beside_a_readable_one_is_a_line_of_the_draft(site:
     ]
 
 
+@one_database
 def test_an_operator_may_have_an_ignored_study_drafted(site: Site) -> None:
     site.take_in(film(PixelData=b"\x01\x02"))
     assert site.state() is State.IGNORED
@@ -120,6 +125,7 @@ def test_an_ignored_study_that_gets_a_readable_image_is_drafted(site: Site) -> N
     assert site.study().reason == ""
 
 
+@one_database
 @pytest.mark.parametrize(
     "content",
     [
@@ -145,6 +151,7 @@ def test_a_file_in_the_inbox_that_is_no_object_is_set_aside_and_stops_nothing(
     assert (files.quarantine / "stray.dcm").read_bytes() == content
 
 
+@one_database
 @pytest.mark.parametrize("keep", [200, 400, 1000])
 def test_an_object_that_was_cut_off_in_the_inbox_is_set_aside_or_indexed_and_stops_nothing(
     site: Site, keep: int
@@ -160,6 +167,7 @@ def test_an_object_that_was_cut_off_in_the_inbox_is_set_aside_or_indexed_and_sto
     assert len(kept) == 2
 
 
+@one_database
 def test_a_file_that_appears_in_the_inbox_while_the_node_runs_does_not_kill_the_index(
     site: Site,
 ) -> None:
@@ -207,6 +215,7 @@ def test_an_object_of_three_gigabytes_has_its_place_in_the_index(site: Site) -> 
         assert session.scalar(select(Instance.size_bytes)) == 3 << 30
 
 
+@one_database
 def test_a_sender_that_breaks_off_leaves_nothing_and_harms_nobody(site: Site) -> None:
     import socket
 
@@ -222,6 +231,7 @@ def test_a_sender_that_breaks_off_leaves_nothing_and_harms_nobody(site: Site) ->
     assert list(site.parts.files.partial.iterdir()) == []
 
 
+@one_database
 def test_an_object_whose_data_name_another_than_its_command_is_refused(
     site: Site, tmp_path: Path
 ) -> None:
@@ -267,6 +277,7 @@ def test_hostile_text_in_every_field_is_stored_and_drafted(
         assert len(ris.received) == 1
 
 
+@one_database
 def test_many_bad_studies_do_not_hold_a_good_one(site: Site) -> None:
     good = film()
     site.take_in(

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 import redis
-from harness import ScriptedPacs, ScriptedRis, Site, abort, captured_logs, film, report_object
+from harness import (
+    ScriptedPacs,
+    ScriptedRis,
+    Site,
+    abort,
+    captured_logs,
+    film,
+    one_database,
+    report_object,
+)
 from prometheus_client import CollectorRegistry, generate_latest
 from servers import wait_until
 from sqlalchemy import select
@@ -135,7 +144,7 @@ def test_the_canary_stands_in_no_log_metric_or_broker_message(
     _assert_clean(json.dumps(details, ensure_ascii=False))
 
 
-@pytest.mark.parametrize("make_site", ["sqlite"], indirect=True)
+@one_database
 def test_the_canary_stands_in_no_log_where_its_objects_are_broken(
     make_site: Callable[..., Site], logs: io.StringIO
 ) -> None:

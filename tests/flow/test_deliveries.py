@@ -9,7 +9,16 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from harness import ScriptedPacs, ScriptedRis, Site, Timing, abort, film, report_object
+from harness import (
+    ScriptedPacs,
+    ScriptedRis,
+    Site,
+    Timing,
+    abort,
+    film,
+    one_database,
+    report_object,
+)
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from servers import free_port
@@ -119,6 +128,7 @@ def test_an_archive_that_is_down_is_tried_again_and_gets_each_object_once(
     assert [d.attempts for d, _ in site.deliveries()] == [4, 1]
 
 
+@one_database
 def test_waits_between_attempts_end_at_the_longest(make_site: Callable[..., Site]) -> None:
     site = make_site(ris={"main": free_port()})
     site.take_in(film())
@@ -173,6 +183,7 @@ def test_an_archive_that_is_down_holds_neither_the_other_nor_the_information_sys
         assert (len(pacs.received), len(ris.received)) == (2, 1)
 
 
+@one_database
 @pytest.mark.parametrize(
     ("status", "words"),
     [
@@ -200,6 +211,7 @@ def test_an_archive_that_refuses_parks_the_object_with_its_words(
         assert len(pacs.received) == 2
 
 
+@one_database
 def test_an_archive_that_is_full_is_tried_again(make_site: Callable[..., Site]) -> None:
     with ScriptedPacs([0xA700]) as pacs:
         site = make_site(pacs={"main": pacs.port})
@@ -213,6 +225,7 @@ def test_an_archive_that_is_full_is_tried_again(make_site: Callable[..., Site]) 
         assert _states(site) == [SENT, SENT]
 
 
+@one_database
 def test_a_warning_of_the_archive_is_a_success_and_is_written_down(
     make_site: Callable[..., Site],
 ) -> None:
@@ -225,6 +238,7 @@ def test_a_warning_of_the_archive_is_a_success_and_is_written_down(
         assert _reason(site) == "stored, but the peer changed elements"
 
 
+@one_database
 def test_an_archive_that_goes_by_another_name_parks_with_its_words(
     make_site: Callable[..., Site], tmp_path: Path
 ) -> None:
@@ -237,6 +251,7 @@ def test_an_archive_that_goes_by_another_name_parks_with_its_words(
         assert "Called AE title not recognised" in _reason(site)
 
 
+@one_database
 @pytest.mark.parametrize(
     ("answer", "state"), [(AckCode.AE, PENDING), (AckCode.AR, PARKED), (AckCode.AA, SENT)]
 )
@@ -269,6 +284,7 @@ def test_a_resend_after_an_unknown_outcome_is_the_same_bytes(
         assert len(set(ris.received)) == 1
 
 
+@one_database
 def test_a_resend_is_the_same_bytes_after_a_restart_another_day(
     make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +304,7 @@ def test_a_resend_is_the_same_bytes_after_a_restart_another_day(
         assert ris.received[0] == ris.received[1]
 
 
+@one_database
 def test_every_archive_gets_the_same_bytes(make_site: Callable[..., Site]) -> None:
     with ScriptedPacs() as a, ScriptedPacs([0xA700]) as b:
         site = make_site(pacs={"a": a.port, "b": b.port})
@@ -336,6 +353,7 @@ def _references(dataset: Dataset) -> set[str]:
     return {str(e.value) for e in dataset.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
 
 
+@one_database
 def test_the_arabic_report_refers_to_the_english_one_that_is_there(
     make_site: Callable[..., Site],
 ) -> None:
@@ -370,6 +388,7 @@ def test_a_delivery_whose_draft_was_superseded_is_dropped_and_not_sent(
         assert pacs.received == []
 
 
+@one_database
 def test_a_destination_that_left_the_settings_parks_with_its_name(
     make_site: Callable[..., Site],
 ) -> None:
@@ -382,6 +401,7 @@ def test_a_destination_that_left_the_settings_parks_with_its_name(
     assert _reason(site) == "pacs:old is no longer in the settings"
 
 
+@one_database
 def test_text_that_does_not_read_back_is_parked_and_never_sent(
     make_site: Callable[..., Site],
 ) -> None:
@@ -416,6 +436,7 @@ def test_stored_bytes_that_were_damaged_are_parked_and_never_sent(
         assert len(pacs.received) == 2
 
 
+@one_database
 def test_a_bug_in_one_delivery_is_tried_again_and_holds_no_other(
     make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -487,6 +508,7 @@ def test_a_slow_archive_keeps_its_claim(make_site: Callable[..., Site]) -> None:
     assert _states(sites[0]) == [SENT, SENT]
 
 
+@one_database
 def test_an_archive_that_never_answers_is_left_in_time(make_site: Callable[..., Site]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

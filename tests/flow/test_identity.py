@@ -11,6 +11,7 @@ from harness import (
     Site,
     film,
     film_of_another_patient,
+    one_database,
     report_object,
 )
 
@@ -36,6 +37,7 @@ def test_two_patients_in_one_study_are_withheld_before_anything_is_drafted(site:
     assert not site.draft()
 
 
+@one_database
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -54,6 +56,7 @@ def test_identifiers_that_disagree_are_two_patients(
     assert site.drafter.requests == []
 
 
+@one_database
 @pytest.mark.parametrize(
     "second",
     [

@@ -7,18 +7,15 @@ from collections.abc import Callable
 import pytest
 import redis
 from click.testing import CliRunner, Result
-from harness import Site, film
+from harness import Site, film, one_database
 
 from cli.main import taqrir
 from core.errors import PermanentError, SettingsError
 from core.lifecycle import DeliveryState, State
 
-# One database will do: what it makes of a retry is tested beside this file. The command is one
-# process, and leaves its connections to that process's end.
-pytestmark = [
-    pytest.mark.parametrize("make_site", ["sqlite"], indirect=True),
-    pytest.mark.service,
-]
+# What a retry makes of either database is tested beside this file. The command is one process, and
+# leaves its connections to that process's end.
+pytestmark = [one_database, pytest.mark.service]
 
 
 @pytest.fixture

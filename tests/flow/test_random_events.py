@@ -203,7 +203,7 @@ def _identifier(content: bytes) -> str:
 
 
 # The same sequences in every run: a failure that comes and goes would be taken for bad luck.
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("seed", range(1, 4))
 def test_the_invariants_hold_after_every_step(
     make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

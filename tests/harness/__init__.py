@@ -5,7 +5,7 @@ from harness.films import add_patient, film, film_of_another_patient, new_uid, r
 from harness.logs import captured_logs
 from harness.scripted_pacs import ScriptedPacs, abort
 from harness.scripted_ris import ScriptedRis
-from harness.site import MODALITY, ManualClock, RecordingBell, Site, Timing
+from harness.site import MODALITY, ManualClock, RecordingBell, Site, Timing, one_database
 
 __all__ = [
     "MODALITY",
@@ -24,6 +24,7 @@ __all__ = [
     "film",
     "film_of_another_patient",
     "new_uid",
+    "one_database",
     "report_object",
     "save",
 ]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from servers import free_port, wait_until
@@ -32,6 +33,8 @@ from worker.parts import Parts
 from worker.pipeline import draft_study
 
 MODALITY = "MODALITY"
+# For tests whose subject lies before or behind the database: one of the two will do.
+one_database = pytest.mark.parametrize("make_site", ["sqlite"], indirect=True)
 # Longer than any test: only `Site.go_quiet` completes a study, unless a test sets another.
 _QUIET_SECONDS = 600
 

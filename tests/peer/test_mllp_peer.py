@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from servers import free_port, program, running, wait_until
+from servers import wait_until
+from servers.mllp import MllpListener, field, running_mllp_listener
 
 from core.errors import PeerRefusedError, TransientError
 from core.report import (
@@ -31,7 +28,6 @@ from hl7.oru import build_oru
 
 pytestmark = pytest.mark.peer
 
-LISTENER = Path(__file__).parent / "mllp_listener"
 ENGLISH = "No mass|nodule ^~\\& seen.\nOBX|9|TX|||not a segment\n\\X0D\\ 12 mm"
 ARABIC = "الرئتان صافيتان|^~\\&.\n\u2067القلب\u2069 طبيعي؛ 12 مم"
 REPORT = Report(
@@ -69,44 +65,11 @@ ORU = build_oru(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Listener:
-    port: int
-    log: Path
-
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
-
-
 @pytest.fixture
-def listener(tmp_path: Path) -> Iterator[Callable[[str], Listener]]:
+def listener(tmp_path: Path) -> Iterator[Callable[[str], MllpListener]]:
     """Start a foreign RIS that gives every message the same answer."""
-    if not (LISTENER / "node_modules" / "node-hl7-server").is_dir():
-        reason = "no node-hl7-server here: `make test-deps` installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    node = program("node")
     with ExitStack() as stack:
-
-        def start(answer: str) -> Listener:
-            found = Listener(port=free_port(), log=tmp_path / f"listener-{answer}.log")
-            stack.enter_context(
-                running(
-                    [node, LISTENER / "listener.js", str(found.port), answer],
-                    log=found.log,
-                    is_ready=lambda: found.log.exists() and '"listening"' in found.log.read_text(),
-                )
-            )
-            return found
-
-        yield start
-
-
-def field(segment: Any, number: int) -> Any:
-    """Return repetitions of components of subcomponents; the listener leaves MSH-1 out."""
-    place = number - (2 if segment["name"] == "MSH" else 1)
-    return segment["fields"][place] if place < len(segment["fields"]) else []
+        yield lambda answer: stack.enter_context(running_mllp_listener(tmp_path, answer))
 
 
 def as_seen(text: str) -> str:
@@ -115,12 +78,12 @@ def as_seen(text: str) -> str:
 
 
 def test_a_foreign_ris_reads_every_word_of_both_languages(
-    listener: Callable[[str], Listener],
+    listener: Callable[[str], MllpListener],
 ) -> None:
     ris = listener("AA")
     ack = send("127.0.0.1", ris.port, ORU)
     assert (ack.code, ack.control_id) == ("AA", "PEER0001")
-    segments = wait_until(lambda: ris.lines()[1:])[0]
+    segments = wait_until(ris.messages)[0]
 
     by_name = {s["name"]: s for s in segments}
     assert [s["name"] for s in segments][:4] == ["MSH", "PID", "ORC", "OBR"]
@@ -155,7 +118,7 @@ def test_a_foreign_ris_reads_every_word_of_both_languages(
 
 @pytest.mark.parametrize(("answer", "error"), [("AE", TransientError), ("AR", PeerRefusedError)])
 def test_a_foreign_ris_that_says_no_is_heard(
-    listener: Callable[[str], Listener], answer: str, error: type[Exception]
+    listener: Callable[[str], MllpListener], answer: str, error: type[Exception]
 ) -> None:
     ris = listener(answer)
     with pytest.raises(error, match=answer):

@@ -71,6 +71,8 @@ def test_the_revision_follows_names_and_contents(folder: Path) -> None:
 
     (folder / ".gitattributes").write_text("x", encoding="utf-8")
     assert read_version(folder).revision == before
+    (folder / "README.md").write_text("other words", encoding="utf-8")
+    assert read_version(folder).revision == before
     (folder / "extra.txt").write_text("", encoding="utf-8")
     with_extra = read_version(folder).revision
     (folder / "extra.txt").rename(folder / "extra2.txt")

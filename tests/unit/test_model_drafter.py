@@ -1,5 +1,6 @@
 """The drafter and the engine on the committed demonstration checkpoint: no stand-ins."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from core.drafting import DraftContext, DraftRequest, ModelImage
 from core.errors import CheckpointError, PermanentError, TransientError
 from core.report import FrameReference, Language, SectionKind, Severity, from_json, to_json
+from model.checkpoint import read_version
 from model.demo.evaluate import as_image, case_of
 from model.demo.make_checkpoint import FOLDER
 from model.demo.phantoms import draw
@@ -141,10 +143,15 @@ def test_opening_reads_nothing_and_a_missing_folder_fails_at_the_first_use(
         lazy.draft(of(image))
 
 
-def test_the_version_is_known_without_loading_the_model() -> None:
-    engine = Engine(FOLDER, device="cpu")
-    assert engine.version.name == "Taqrir-Demo"
-    assert engine._loaded is None
+def test_the_version_is_that_of_the_loaded_model_whatever_lies_in_the_folder_by_now(
+    tmp_path: Path,
+) -> None:
+    folder = Path(shutil.copytree(FOLDER, tmp_path / "checkpoint"))
+    engine = Engine(folder, device="cpu")
+    before = engine.version
+    assert before == read_version(FOLDER)
+    (folder / "taqrir.json").write_text('{"name": "Another"}', encoding="utf-8")
+    assert engine.version == before != read_version(folder)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +160,7 @@ def test_the_version_is_known_without_loading_the_model() -> None:
         torch.OutOfMemoryError("CUDA out of memory"),
         MemoryError(),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_exhausted_memory_is_worth_another_try(
