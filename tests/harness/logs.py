@@ -17,6 +17,7 @@ def captured_logs() -> Iterator[io.StringIO]:
     """Configure logging as the programs do, at DEBUG and for every library, into a buffer."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    configuration = structlog.get_config()
     stream = io.StringIO()
     log.configure(stream, level=logging.DEBUG)
     root.setLevel(logging.DEBUG)
@@ -26,4 +27,4 @@ def captured_logs() -> Iterator[io.StringIO]:
         root.handlers[:] = handlers
         root.setLevel(level)
         logging.captureWarnings(capture=False)
-        structlog.reset_defaults()
+        structlog.configure(**configuration)
