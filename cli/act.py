@@ -53,7 +53,7 @@ def send(
     )
     with opened(paths) as inputs:
         results = send_files(peer, inputs.files, Counter(len(inputs.files)))
-    problems = [f"{name}: not found" for name in inputs.missing]
+    problems = [f"{name}: not found" for name in inputs.missing] + inputs.unreadable
     problems += [f"{inputs.name_of(r.path)}: {r.problem}" for r in results if not r.is_stored]
     accepted = sum(result.is_stored for result in results)
     if as_json:

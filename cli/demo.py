@@ -206,6 +206,8 @@ def _send(stage: Stage, inputs: Inputs) -> int:
     from dicom_node.client import send_files
 
     results = send_files(_peer(stage), inputs.files, Counter(len(inputs.files)))
+    for problem in inputs.unreadable:
+        click.echo(f"taqrir: {problem}", err=True)
     for result in results:
         if not result.is_stored:
             click.echo(f"taqrir: {inputs.name_of(result.path)}: {result.problem}", err=True)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+# What zipfile raises for damage, a password (RuntimeError) and an unknown method.
+_UNPACKING_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +30,13 @@ class Inputs:
     Attributes:
         files: Files to look at; those out of an archive lie in a temporary folder.
         missing: Paths that do not exist.
+        unreadable: Archives, or files in them, that cannot be unpacked: ``PATH: why``.
         names: What a person would call a file that lies elsewhere.
     """
 
     files: list[Path] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     names: dict[Path, str] = field(default_factory=dict)
 
     def name_of(self, path: Path) -> str:
@@ -53,12 +67,32 @@ def _open(path: Path, inputs: Inputs, scratch: Path) -> None:
 
 def _unpack(path: Path, inputs: Inputs, scratch: Path) -> None:
     """Copy an archive's files out under names of our own: theirs could lead anywhere."""
-    with zipfile.ZipFile(path) as archive:
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        inputs.unreadable.append(f"{path}: the archive is damaged")
+        return
+    with archive:
         for member in archive.infolist():
             if member.is_dir():
                 continue
+            name = f"{path}:{member.filename}"
             target = scratch / f"{len(inputs.files):08d}.dcm"
-            with archive.open(member) as source, target.open("wb") as copy:
-                shutil.copyfileobj(source, copy)
+            try:
+                with archive.open(member) as source, target.open("wb") as copy:
+                    shutil.copyfileobj(source, copy)
+            except _UNPACKING_ERRORS as error:
+                inputs.unreadable.append(f"{name}: {_why(error)}")
+                continue
             inputs.files.append(target)
-            inputs.names[target] = f"{path}:{member.filename}"
+            inputs.names[target] = name
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case NotImplementedError():
+            return "packed by a method that is not supported"
+        case RuntimeError():
+            return "a password is needed"
+        case _:
+            return "the archive is damaged"

@@ -81,7 +81,7 @@ class Supervisor:
             signal.signal(number, lambda *_: self._stopping.set())
         try:
             for child in self._children:
-                child.start()
+                self._start(child)
                 self._await_ready(child)
             if not self._stopping.is_set():
                 on_ready()
@@ -90,6 +90,12 @@ class Supervisor:
                     self._revive(child)
         finally:
             self._stop()
+
+    def _start(self, child: _Child) -> None:
+        try:
+            child.start()
+        except OSError as error:
+            raise StartError(f"{child.program.name} cannot be started: {error.strerror}") from None
 
     def _await_ready(self, child: _Child) -> None:
         deadline = time.monotonic() + child.program.ready_seconds
@@ -116,7 +122,11 @@ class Supervisor:
             child.pause = min(child.pause * 2, _LONGEST_PAUSE_SECONDS)
         elif now >= child.start_at:
             child.start_at = 0.0
-            child.start()
+            try:
+                child.start()
+            except OSError:
+                # Out of processes or memory, say: counted as one more death, looked at again.
+                _log.exception("program_not_started", name=child.program.name)
 
     def _stop(self) -> None:
         """Stop the programs, the last started first, each with its grace."""

@@ -27,6 +27,7 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 _FRAME = frozenset({"event", "level", "module", "time"})
+_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
 # Libraries whose messages never quote what passes through them: connections, queues, migrations.
 _QUIET_LIBRARIES = ("celery", "kombu", "alembic", "redis", "prometheus_client")
 
@@ -73,11 +74,14 @@ class _LibraryHandler(logging.Handler):
         name = record.name
         is_quiet = name.startswith(_QUIET_LIBRARIES)
         # The template alone: arguments may hold anything, celery's the text of an exception.
-        text = str(record.msg).splitlines()[0][:200] if is_quiet and record.msg else ""
+        template = record.msg if is_quiet and isinstance(record.msg, str) else ""
+        text = template.strip().partition("\n")[0][:200]
         fields: dict[str, Any] = {"name": name, "reason": text or "text withheld"}
         if record.exc_info and record.exc_info[1] is not None:
             fields["exception"] = describe(record.exc_info[1])
-        log(name).log(record.levelno, "library", **fields)
+        # structlog knows no levels between the named ones.
+        level = max((known for known in _LEVELS if known <= record.levelno), default=logging.DEBUG)
+        log(name).log(level, "library", **fields)
 
 
 def _configure_ours(stream: TextIO | None, level: int) -> None:

@@ -31,6 +31,7 @@ from core.report import Language, Severity
 
 ENVIRONMENT_PREFIX = "TAQRIR_"
 EMBEDDED = "embedded"
+_ROWS = ("senders", "pacs", "ris")
 _SHIPPED_MODEL = Path("model/demo")
 
 
@@ -309,8 +310,10 @@ def _overlay(data: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple
         target: Any = data
         for key in keys[:-1]:
             target = target.setdefault(key, {})
-            if not isinstance(target, dict):
+            if key in _ROWS:
                 raise SettingsError(f"{name}: rows of [[{key}]] are set in the file only")
+            if not isinstance(target, dict):
+                raise SettingsError(f"{name}: {key} is a setting, no section with settings in it")
         target[keys[-1]] = _from_variable(value)
         variables[keys] = name
     return variables
@@ -332,7 +335,7 @@ def _sentence(
     """Return one refusal: where it stands, the key, the value, what is allowed."""
     location: tuple[Any, ...] = error["loc"]
     keys = tuple(str(part) for part in location if not isinstance(part, int))
-    where = variables.get(keys) or _place(path, text, location)
+    where = _variable(variables, keys) or _place(path, text, location)
     key = ".".join(str(part) for part in location) or "settings"
     if error["type"] == "extra_forbidden":
         return f"{where}: unknown setting {key}; known here: {', '.join(_known(keys[:-1]))}"
@@ -341,6 +344,14 @@ def _sentence(
         "" if error["type"] == "missing" or not location else f" = {_mask(repr(error['input']))}"
     )
     return f"{where}: {key}{given}: {message[:1].lower()}{message[1:]}"
+
+
+def _variable(variables: dict[tuple[str, ...], str], keys: tuple[str, ...]) -> str:
+    """Return the variable that set a key, or something within it; empty where none did."""
+    if keys in variables:
+        return variables[keys]
+    within = (name for set_keys, name in variables.items() if set_keys[: len(keys)] == keys)
+    return next(within, "") if keys else ""
 
 
 def _known(keys: tuple[str, ...]) -> list[str]:
@@ -388,7 +399,9 @@ def _place(path: Path | None, text: str, location: tuple[Any, ...]) -> str:
 
 def _mask(text: str) -> str:
     """Hide the password of an address such as `redis://user:password@host`."""
-    return re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", text)
+    # To the last @: a password may hold one, though it should be written %40.
+    text = re.sub(r"(//[^:/@]*:).*@", r"\1***@", text, flags=re.DOTALL)
+    return re.sub(r"([?&]password=)[^&'\"]*", r"\1***", text)
 
 
 def masked(settings: Settings) -> dict[str, Any]:

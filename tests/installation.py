@@ -108,8 +108,8 @@ port = {self.metrics_port}
         """Return a running part by words of its command line, e.g. `node` or `valkey-server`."""
         assert self._process is not None
         for child in psutil.Process(self._process.pid).children():
-            line = child.cmdline()
-            if all(any(word in argument for argument in line) for word in words):
+            line = {Path(argument).name for argument in child.cmdline()}
+            if line.issuperset(words):
                 return child
         raise AssertionError(f"no part runs with {words}")
 
@@ -159,14 +159,17 @@ port = {self.metrics_port}
             engine.dispose()
         return studies[0] if len(studies) == 1 else {}
 
+    def storescu_command(self, *words: str | Path) -> list[str]:
+        """Return DCMTK's command that sends files here; options come before files."""
+        options = [str(word) for word in words if str(word)[0] in "+-"]
+        files = [str(word) for word in words if str(word)[0] not in "+-"]
+        where = ("-aet", SENDER, "-aec", "TAQRIR", "127.0.0.1", str(self.port))
+        return [dcmtk("storescu"), *options, *where, *files]
+
     def storescu(self, *words: str | Path) -> None:
         """Send files with DCMTK, as a modality would."""
         subprocess.run(
-            [
-                dcmtk("storescu"),
-                *("-aet", SENDER, "-aec", "TAQRIR", "127.0.0.1", str(self.port)),
-                *map(str, words),
-            ],
+            self.storescu_command(*words),
             check=True,
             capture_output=True,
             env={**os.environ, "TCP_NODELAY": "1"},

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import MODALITY, Site, film, save
+from pydicom.uid import ComputedRadiographyImageStorage
 from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.sop_class import ComputedRadiographyImageStorage, Verification
 
 from core import database
 from core.database import reading
@@ -18,6 +19,7 @@ from core.errors import PeerRefusedError
 from core.tables import AuditEvent
 from dicom_node.client import echo, send_files
 
+VERIFICATION = "1.2.840.10008.1.1"
 CALLED_AE_TITLE_NOT_RECOGNISED, CALLING_AE_TITLE_NOT_RECOGNISED = 7, 3
 NOT_AUTHORISED = 0x0124
 
@@ -34,7 +36,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def _associate(site: Site, *, calling: str, called: str = "TAQRIR") -> Association:
     entity = AE(ae_title=calling)
-    entity.add_requested_context(Verification)
+    entity.add_requested_context(VERIFICATION)
     entity.add_requested_context(ComputedRadiographyImageStorage)
     node = site.settings.node
     return entity.associate(node.host, node.port, ae_title=called)
@@ -48,7 +50,7 @@ def test_an_unknown_caller_is_rejected_for_good_with_the_reason(node: Site) -> N
     association = _associate(node, calling="NOBODY")
 
     assert association.is_rejected
-    answer = association.acceptor.primitive
+    answer: Any = association.acceptor.primitive
     assert (answer.result, answer.result_source) == (1, 1)
     assert answer.diagnostic == CALLING_AE_TITLE_NOT_RECOGNISED
     with reading(node.engine) as session:
@@ -67,7 +69,8 @@ def test_who_calls_somebody_else_is_rejected_with_the_reason(node: Site) -> None
     association = _associate(node, calling=MODALITY, called="ANOTHER")
 
     assert association.is_rejected
-    assert association.acceptor.primitive.diagnostic == CALLED_AE_TITLE_NOT_RECOGNISED
+    answer: Any = association.acceptor.primitive
+    assert answer.diagnostic == CALLED_AE_TITLE_NOT_RECOGNISED
 
 
 def test_an_archive_may_echo_and_may_not_store(node: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import MODALITY, Site, film, new_uid, one_database, report_object, save
@@ -53,7 +54,7 @@ def test_an_image_of_a_kind_that_we_do_not_read_is_ignored_with_the_reason(site:
     ids=["cut off", "no rows", "impossible depth", "unknown colours"],
 )
 def test_an_image_that_cannot_be_decoded_is_ignored_with_the_reason(
-    site: Site, attributes: dict[str, object]
+    site: Site, attributes: dict[str, Any]
 ) -> None:
     site.take_in(film(**attributes))
 

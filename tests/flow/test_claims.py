@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from harness import Site, Timing, film
@@ -14,9 +15,12 @@ from core import outbox, store
 from core.database import reading
 from core.errors import TransientError, TransitionError
 from core.lifecycle import DeliveryState, Event, State
-from worker import sweep
 from worker.pipeline import draft_study
 from worker.sweep import sweep_once
+
+
+def _seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
 
 
 @pytest.fixture
@@ -181,7 +185,7 @@ def test_a_claim_that_was_renewed_between_look_and_grip_is_left_alone(
             assert store.renew(session, study, at=queued.clock(), lease=_seconds(120))
         return found
 
-    monkeypatch.setattr(sweep.store, "expired_leases", look_then_renew)
+    monkeypatch.setattr(store, "expired_leases", look_then_renew)
 
     sweep_once(queued.parts)
 
@@ -290,9 +294,3 @@ def test_an_event_that_comes_too_late_changes_nothing(queued: Site) -> None:
 
     assert queued.events() == before
     assert queued.study().lease_owner == "quick"
-
-
-def _seconds(number: float) -> object:
-    from datetime import timedelta
-
-    return timedelta(seconds=number)

@@ -159,6 +159,7 @@ def test_a_destination_that_stays_down_is_given_up_and_an_operator_starts_it_aga
     assert _states(site) == [PENDING]
 
 
+@one_database
 def test_an_information_system_that_is_down_does_not_hold_the_archive(
     make_site: Callable[..., Site], tmp_path: Path
 ) -> None:
@@ -418,6 +419,7 @@ def test_text_that_does_not_read_back_is_parked_and_never_sent(
         assert ris.received == []
 
 
+@one_database
 def test_stored_bytes_that_were_damaged_are_parked_and_never_sent(
     make_site: Callable[..., Site],
 ) -> None:
@@ -455,6 +457,7 @@ def test_a_bug_in_one_delivery_is_tried_again_and_holds_no_other(
         monkeypatch.undo()
 
 
+@one_database
 def test_a_message_that_waits_survives_an_object_that_completes_the_demographics(
     make_site: Callable[..., Site],
 ) -> None:
@@ -470,6 +473,7 @@ def test_a_message_that_waits_survives_an_object_that_completes_the_demographics
         assert b"ACC9" in ris.received[0]
 
 
+@one_database
 def test_a_message_whose_study_changed_after_the_first_attempt_is_parked_for_a_person(
     make_site: Callable[..., Site],
 ) -> None:

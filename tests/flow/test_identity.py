@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from harness import (
@@ -47,7 +48,7 @@ def test_two_patients_in_one_study_are_withheld_before_anything_is_drafted(site:
     ],
 )
 def test_identifiers_that_disagree_are_two_patients(
-    site: Site, first: dict[str, str], second: dict[str, str]
+    site: Site, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     image = film(**first)
     site.take_in(image, film(image.StudyInstanceUID, **second))
@@ -65,7 +66,7 @@ def test_identifiers_that_disagree_are_two_patients(
         {"PatientID": " P1 "},
     ],
 )
-def test_what_does_not_identify_is_no_conflict(site: Site, second: dict[str, str]) -> None:
+def test_what_does_not_identify_is_no_conflict(site: Site, second: dict[str, Any]) -> None:
     image = film()
     site.take_in(image, film(image.StudyInstanceUID, **second))
 

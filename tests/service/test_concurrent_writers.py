@@ -240,7 +240,7 @@ def test_of_many_senders_one_claims_a_delivery_and_one_writes_its_bytes(engine: 
     kept = _at_once([lambda n=n: keep(f"sender {n}") for n in range(THREADS)])
 
     assert sorted(claims, key=str) == [False] * (THREADS - 1) + [True]
-    assert len(set(kept)) == 1  # type: ignore[arg-type]
+    assert len(set(kept)) == 1
 
 
 def test_counts_add_up_while_studies_move(engine: Engine) -> None:
