@@ -251,9 +251,15 @@ def has_patient_conflict(session: Session, study: int) -> bool:
 
 
 def header_of(session: Session, study: Study) -> StudyHeader:
-    """Return what SR and ORU repeat of a study, as its newest object says it."""
+    """Return what SR and ORU repeat of a study, as its newest object says it.
+
+    Modality and body part are those of its first images: a report may have come before them.
+    """
     first = session.scalars(
-        select(Series).where(Series.study_id == study.id).order_by(Series.id)
+        select(Series)
+        .join(Instance, Instance.series_id == Series.id)
+        .where(Series.study_id == study.id, Instance.is_image, Instance.is_own.is_(False))
+        .order_by(Series.id)
     ).first()
     return StudyHeader(
         study_uid=study.study_uid,

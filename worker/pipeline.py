@@ -29,12 +29,11 @@ from core.lifecycle import Event
 from core.log import log
 from core.report import Report, Severity, to_json
 from core.tables import Draft, Study
-from dicom_node.header import from_plain
-from dicom_node.selection import RenderedSelection, Selection, draft_context, render_selection
-from dicom_node.selection import select as select_frames
+from dicom_node.selection import RenderedSelection, Selection, draft_context
 from worker.lease import Lease, LostLeaseError
 from worker.parts import Parts
 from worker.planning import plan_results
+from worker.seeing import look_at
 
 _log = log(__name__)
 # Most severe last.
@@ -74,8 +73,7 @@ def _work(parts: Parts, study: Study, lease: Lease) -> Callable[[Session], None]
     """Do the work of a claimed study; return what writes its outcome."""
     began = time.monotonic()
     try:
-        selection = _select(parts, study)
-        rendering = _render(parts, study, selection)
+        selection, rendering = look_at(parts, study)
         lease.require()
         report = _draft(parts, study, selection, rendering, lease)
     except Exception as error:  # noqa: BLE001  the task's border: every error ends in a state
@@ -104,22 +102,6 @@ def _outcome_of(parts: Parts, study: Study, error: Exception) -> Callable[[Sessi
             # the study ends FAILED after as many attempts as a transient failure would have.
             _log.error("draft_crashed", study=study.id, exc_info=error)
             return _another_attempt(parts, study, f"unexpected {type(error).__name__}")
-
-
-def _select(parts: Parts, study: Study) -> Selection:
-    with reading(parts.engine) as session:
-        if store.has_patient_conflict(session, study.id):
-            raise PatientConflictError
-        instances = store.instances_of(session, study.id)
-    headers = [from_plain(row.header) for row in instances if row.is_image and not row.is_own]
-    return select_frames(headers, limit=parts.settings.model.max_images)
-
-
-def _render(parts: Parts, study: Study, selection: Selection) -> RenderedSelection:
-    with reading(parts.engine) as session:
-        wanted = [choice.frame.sop_instance_uid for choice in selection.frames]
-        paths = store.paths_of(session, study.id, wanted)
-    return render_selection(selection, lambda uid: parts.files.resolve(paths[uid]))
 
 
 def _draft(

@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core import intake, store
+from core.database import reading
 from core.intake import Outcome, ReceivedInstance
 from core.lifecycle import State
 from core.tables import Instance
@@ -29,6 +30,30 @@ def test_a_study_without_an_image_is_ignored_with_the_reason(site: Site) -> None
     assert (study.state, study.reason_code) == (State.IGNORED, "NO_IMAGE")
     assert study.reason == "the study holds no image"
     assert site.bell.studies == []
+
+
+def test_the_modality_is_the_images_where_a_report_came_first(site: Site) -> None:
+    report = report_object()
+    site.take_in(report, film(report.StudyInstanceUID))
+
+    with reading(site.engine) as session:
+        header = store.header_of(session, site.study())
+    assert (header.modality, header.body_part) == ("CR", "CHEST")
+
+
+@one_database
+def test_a_readable_film_takes_the_place_of_a_damaged_one_of_the_same_view(site: Site) -> None:
+    good = film(SeriesInstanceUID=new_uid())
+    # Newer, so that it is chosen first; half of its pixels are missing.
+    bad = film(good.StudyInstanceUID, AcquisitionDate="20991231", AcquisitionTime="235959")
+    bad.PixelData = bad.PixelData[: len(bad.PixelData) // 2]
+
+    site.take_in(good, bad)
+
+    assert site.state() is State.IN_REVIEW
+    (draft,) = site.drafts()
+    assert [f["sop_instance_uid"] for f in draft.selection["frames"]] == [good.SOPInstanceUID]
+    assert any(bad.SOPInstanceUID in reason for reason in draft.selection["reasons"])
 
 
 @one_database
