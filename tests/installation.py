@@ -108,7 +108,8 @@ port = {self.metrics_port}
         """Return a running part by words of its command line, e.g. `node` or `valkey-server`."""
         assert self._process is not None
         for child in psutil.Process(self._process.pid).children():
-            line = {Path(argument).name for argument in child.cmdline()}
+            # A server may write its state behind its name: "valkey-server unixsocket:...".
+            line = {Path(argument.partition(" ")[0]).name for argument in child.cmdline()}
             if line.issuperset(words):
                 return child
         raise AssertionError(f"no part runs with {words}")
