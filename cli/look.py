@@ -21,7 +21,8 @@ from core.database import reading
 from core.errors import TransientError
 from core.lifecycle import DeliveryState, State
 from core.queue import QUEUES, Doorbell
-from core.settings import Settings, masked
+from core.settings import Settings
+from core.settings_file import masked
 from core.tables import Delivery, Draft, Study
 
 # States in which a person has to do something.

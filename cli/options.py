@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 
 from core import database
 from core.errors import SettingsError
-from core.settings import Settings, load
+from core.settings import Settings
+from core.settings_file import load
 
 DEFAULT_CONFIG = Path("taqrir.toml")
 

@@ -10,7 +10,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from core.settings import ENVIRONMENT_PREFIX, Settings
+from core.settings import Settings
+from core.settings_file import ENVIRONMENT_PREFIX
 
 _START = f"""# Settings
 

@@ -28,7 +28,7 @@ from core.database import reading
 from core.lifecycle import DeliveryState, State
 from core.metrics import DatabaseCollector
 from core.queue import Doorbell
-from core.settings import load
+from core.settings_file import load
 from core.tables import AuditEvent
 from worker.sweep import sweep_once
 

@@ -18,7 +18,7 @@ from core import outbox, store
 from core.clock import utcnow
 from core.database import reading, writing
 from core.lifecycle import DeliveryState, State
-from core.settings import load
+from core.settings_file import load
 from core.tables import Artifact, AuditEvent, Delivery, Draft, Study
 from dicom_node.client import Peer, SentFile, send_files
 from dicom_node.completion import complete_quiet

@@ -23,7 +23,7 @@ _WORKER = """\
 import sys
 from pathlib import Path
 from core import log
-from core.settings import load
+from core.settings_file import load
 from worker.app import run_worker
 log.configure()
 sys.exit(run_worker(load(Path(sys.argv[1]), {}), "deliver"))

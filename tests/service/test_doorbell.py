@@ -14,7 +14,7 @@ from servers import free_port, running_redis, wait_until
 
 from core.errors import TransientError
 from core.queue import BEAT_TASK, DELIVER_QUEUE, DELIVER_TASK, DRAFT_QUEUE, DRAFT_TASK, Doorbell
-from core.settings import load
+from core.settings_file import load
 
 pytestmark = pytest.mark.service
 

@@ -17,7 +17,7 @@ from core import database, store
 from core.clock import utcnow
 from core.database import reading, writing
 from core.lifecycle import Event, State
-from core.settings import load
+from core.settings_file import load
 from core.tables import Base, Study
 
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.service)]

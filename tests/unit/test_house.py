@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from core import settings
+from core import settings, settings_file
 from core.lifecycle import TRANSITIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,7 +142,7 @@ def test_the_settings_of_the_readme_and_of_the_example_are_accepted(tmp_path: Pa
     written.write_text(example, encoding="utf-8")
 
     for file in (written, ROOT / "deploy" / "taqrir.example.toml"):
-        loaded = settings.load(file, {})
+        loaded = settings_file.load(file, {})
         assert (len(loaded.senders), len(loaded.pacs), len(loaded.ris)) == (1, 1, 1)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from core.errors import SettingsError
 from core.report import Language, Severity
-from core.settings import Settings, load, masked
+from core.settings import Settings
+from core.settings_file import load, masked
 
 FULL = """\
 data_dir = "data"
