@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from core.settings import Settings
@@ -43,15 +43,16 @@ def _section(name: str, section: type[BaseModel], *, is_row: bool) -> Iterator[s
     yield f"{(section.__doc__ or '').strip().splitlines()[0]}\n"
     yield _table(section.model_fields)
     for inner, field in section.model_fields.items():
-        row, _ = _section_of(field.annotation)
-        if row is not None:
-            yield from _section(f"{name}.{inner}", row, is_row=True)
+        part, is_part_row = _section_of(field.annotation)
+        if part is not None:
+            yield from _section(f"{name}.{inner}", part, is_row=is_part_row)
 
 
 def _section_of(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     """Return the section that an annotation names, and whether it stands for rows."""
     is_row = get_origin(annotation) is tuple
-    inner = get_args(annotation)[0] if is_row else annotation
+    # `tuple[Row, ...]` and `Part | None` name theirs first.
+    inner = next(iter(get_args(annotation)), annotation)
     if isinstance(inner, type) and issubclass(inner, BaseModel):
         return inner, is_row
     return None, False
@@ -68,6 +69,10 @@ def _default(field: Any) -> str:
     if field.default is PydanticUndefined:
         return "required"
     value = field.default
+    if value is None:
+        return "none"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
     if isinstance(value, tuple):
         value = list(value)
     if isinstance(value, StrEnum):

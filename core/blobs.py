@@ -1,44 +1,117 @@
-"""Where received files live: a folder that is durable before anything else knows of it.
+"""Where instance files live: a folder that survives crashes, and the names in it.
 
 ```
-inbox/NAME.dcm                      received, answered Success, not yet indexed: the write-ahead log
-studies/STUDY/SERIES/SOP-DIGEST.dcm indexed: a row points here
-quarantine/NAME.dcm                 received, but no row could be made of it; never deleted
-partial/                            being written; emptied at the start
+partial/NAME        being written; emptied at the start, for nobody was told Success
+inbox/NAME.dcm      whole, answered Success, not yet indexed: the write-ahead log;
+                    NAME is moment-association-serial-size, in hexadecimal digits
+studies/STUDY/SERIES/SOP-DIGEST.dcm   indexed: a row points here
+quarantine/NAME.dcm received, but no row could be made of it; never deleted
 ```
 
-A file enters the inbox whole (written, synced, renamed, folder synced). The indexer links it into
-`studies/`, commits its rows and only then removes the inbox entry, so that a crash at any point
-leaves either an inbox entry (indexed again, to the same rows) or a finished index entry.
+A file is written in `partial/`, renamed into the inbox, and then file and folder are synced, before
+anybody is told Success. In this order one commit of the file system's journal carries the data, the
+size and the name, which halves the price of durability. The inbox may therefore hold, after a power
+cut, a file that never was answered and is not whole: its name says the size that it must have.
+
+The indexer syncs and links a file into `studies/`, commits its rows and only then removes the inbox
+entry, so that a crash at any point leaves either an inbox entry (indexed again, to the same rows)
+or a finished index entry. Names in the inbox sort by the moment at which the object was whole.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import itertools
 import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 # Enough of a SHA-256 to tell two contents under one UID apart in a file name; rows hold all of it.
 _NAME_DIGITS = 16
+_SERIALS = itertools.count()
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReceivedFile:
+class WaitingFile:
     """A file in the inbox.
 
     Attributes:
-        digest: SHA-256 over the data set and its transfer syntax, not over the file meta header,
-            in which the sender's name stands.
+        arrived_ns: When it was whole, in nanoseconds since the epoch.
+        association: Which association brought it.
+        size_bytes: How large it must be; another size was torn by a power cut.
     """
 
     path: Path
-    digest: str
+    arrived_ns: int
+    association: str
     size_bytes: int
+
+
+def describe(path: Path) -> WaitingFile | None:
+    """Return what an inbox file's name says; of another's file, what the folder says of it."""
+    try:
+        moment, association, _, size = path.name.removesuffix(".dcm").split("-")
+        arrived_ns, size_bytes = int(moment, 16), int(size, 16)
+    except ValueError:
+        try:
+            entry = path.stat()
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISREG(entry.st_mode):
+            return None
+        arrived_ns, association, size_bytes = entry.st_mtime_ns, "", entry.st_size
+    return WaitingFile(
+        path=path, arrived_ns=arrived_ns, association=association, size_bytes=size_bytes
+    )
+
+
+class Incoming:
+    """An object on its way into the inbox: write to `descriptor`, then `keep` or `discard`."""
+
+    def __init__(self, files: InstanceFiles, association: str) -> None:
+        self._files = files
+        self._association = association
+        # The serial makes the name unique: two objects may be whole in the same nanosecond.
+        self._serial = next(_SERIALS)
+        self._path = files.partial / f"{association}-{self._serial:x}"
+        self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
+
+    def keep(self, *, is_synced: bool = True) -> Path:
+        """Move the object into the inbox, durably; return where it is.
+
+        Args:
+            is_synced: Wait for the disk; else it outlives every process, but no power cut.
+
+        Raises:
+            OSError: The disk is full or fails; nothing is left.
+        """
+        final: Path | None = None
+        try:
+            size = os.fstat(self.descriptor).st_size
+            name = f"{time.time_ns():016x}-{self._association}-{self._serial:x}-{size:x}.dcm"
+            final = self._files.inbox / name
+            self._path.rename(final)
+            if is_synced:
+                os.fsync(self.descriptor)
+                sync_folder(self._files.inbox)
+        except BaseException:
+            (final or self._path).unlink(missing_ok=True)
+            self.discard()
+            raise
+        self._close()
+        return final
+
+    def discard(self) -> None:
+        """Forget an object that was not answered Success; may be called again."""
+        self._path.unlink(missing_ok=True)
+        self._close()
+
+    def _close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 class InstanceFiles:
@@ -58,54 +131,20 @@ class InstanceFiles:
         for leftover in self.partial.iterdir():
             leftover.unlink(missing_ok=True)
 
-    def receive(
-        self,
-        *,
-        header: bytes,
-        body: Iterable[bytes | memoryview],
-        salt: str,
-        inspect: Callable[[Path], None] = lambda _path: None,
-    ) -> ReceivedFile:
-        """Write a file durably into the inbox.
-
-        Args:
-            header: Preamble and file meta information.
-            body: The data set as it came, in pieces.
-            salt: The transfer syntax, so that equal bytes in another one differ.
-            inspect: Looks at the whole file before it counts; what it raises refuses the file.
+    def incoming(self, association: str) -> Incoming:
+        """Begin an object.
 
         Raises:
-            OSError: The disk is full or fails; nothing partial is left.
+            OSError: The disk is full or fails.
         """
-        name = f"{uuid.uuid4().hex}.dcm"
-        partial = self.partial / name
-        digest = hashlib.sha256(salt.encode("ascii"))
-        size = len(header)
-        try:
-            with partial.open("xb") as file:
-                file.write(header)
-                for piece in body:
-                    digest.update(piece)
-                    size += len(piece)
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            inspect(partial)
-            final = self.inbox / name
-            partial.rename(final)
-            sync_folder(self.inbox)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        return ReceivedFile(path=final, digest=digest.hexdigest(), size_bytes=size)
+        return Incoming(self, association)
 
-    def waiting(self) -> Iterator[Path]:
-        """Yield the inbox's files, oldest first."""
-        entries = [
-            (e.stat().st_mtime_ns, Path(e.path)) for e in os.scandir(self.inbox) if e.is_file()
-        ]
-        for _, path in sorted(entries):
-            yield path
+    def waiting(self) -> list[WaitingFile]:
+        """Return the inbox's files, oldest first."""
+        with os.scandir(self.inbox) as entries:
+            names = sorted(entry.name for entry in entries)
+        found = (describe(self.inbox / name) for name in names)
+        return [file for file in found if file is not None]
 
     def link(self, path: Path, study_uid: str, series_uid: str, sop_uid: str, digest: str) -> str:
         """Give an inbox file its place in `studies/`; return that path relative to the root.
@@ -137,7 +176,12 @@ class InstanceFiles:
 
     def free_bytes(self) -> int:
         """Return the disk's free bytes for us."""
-        return shutil.disk_usage(self.root).free
+        return self.free_and_total_bytes()[0]
+
+    def free_and_total_bytes(self) -> tuple[int, int]:
+        """Return the disk's free bytes for us, and how many it has."""
+        disk = os.statvfs(self.root)
+        return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
 
 
 def sync_folder(folder: Path) -> None:

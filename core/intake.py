@@ -5,7 +5,7 @@ Pure domain over a session: the caller has read the object's header and linked i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -26,6 +26,25 @@ class Outcome(StrEnum):
     STORED = "stored"
     LATE = "late"
     NOTED = "noted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What the site's rules say of one object.
+
+    Attributes:
+        is_admitted: It may start a draft.
+        rule: The name of the rule that decided; empty where none of the site's did.
+        reason: A sentence for the timeline and for `taqrir rules test`, no patient data.
+        priority: The lane in the queue: ``stat`` or ``routine``.
+        options: What the rule sets for the model: ``max_images``, ``max_new_tokens``.
+    """
+
+    is_admitted: bool = True
+    rule: str = ""
+    reason: str = ""
+    priority: str = "routine"
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +71,8 @@ class ReceivedInstance:
     is_image: bool
     is_own: bool
     header: dict[str, Any]
+    association: str = ""
+    admission: Admission = Admission()
 
 
 def record(session: Session, received: ReceivedInstance, *, actor: str = "node") -> Outcome:
@@ -163,6 +184,7 @@ def _add_instance(
             patient_id=received.study.patient.id,
             patient_issuer=received.study.patient.issuer,
             header=received.header,
+            association=received.association,
         )
     )
 

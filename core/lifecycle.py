@@ -61,6 +61,19 @@ class DeliveryState(StrEnum):
     DROPPED = "DROPPED"
 
 
+class CommitmentState(StrEnum):
+    """Where a storage commitment that a sender asked for is.
+
+    EVALUATING waits for the index, REPORTING for the sender to take the report; UNREPORTED is a
+    dead letter: the sender could not be reached.
+    """
+
+    EVALUATING = "EVALUATING"
+    REPORTING = "REPORTING"
+    REPORTED = "REPORTED"
+    UNREPORTED = "UNREPORTED"
+
+
 _S, _E = State, Event
 
 TRANSITIONS: dict[tuple[State, Event], State] = {

@@ -5,83 +5,56 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from core.report import Language, Severity
+from core.report import Language
+from core.settings_node import (
+    AuditSettings,
+    CompletionSettings,
+    NodeSettings,
+    RetentionSettings,
+    RuleSettings,
+    SenderSettings,
+)
+from core.settings_types import AETitle, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
 _SHIPPED_MODEL = Path("model/demo")
 
 
-def _check_ae_title(value: str) -> str:
-    """Allow what PS3.5 6.2 allows an AE: 1 to 16 printable ASCII characters, no backslash."""
-    if not re.fullmatch(r"[\x20-\x5b\x5d-\x7e]{1,16}", value) or not value.strip():
-        raise ValueError("an AE title is 1 to 16 printable ASCII characters without a backslash")
-    return value.strip()
+class PacsTlsSettings(Section):
+    """DICOM TLS towards an archive (PS3.15 B)."""
 
-
-AETitle = Annotated[str, AfterValidator(_check_ae_title)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class _Section(BaseModel):
-    """A table of the file: unknown keys are refused, nothing changes after the start."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NodeSettings(_Section):
-    """Our own DICOM application entity."""
-
-    ae_title: AETitle = Field("TAQRIR", description="AE title that senders call")
-    host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  a PACS is remote
-    port: Port = Field(11112, description="DICOM port")
-    processes: int = Field(
-        0, ge=0, description="receiving processes; this release runs one, whatever is set"
+    trusted: Path = Field(
+        description="PEM file of the authorities that sign the archive's certificate"
     )
-    max_associations: int = Field(64, ge=1, description="associations at once")
-    minimum_free_mb: int = Field(
-        512, ge=0, description="free disk under which C-STORE answers A700 (out of resources)"
-    )
+    certificate: Path | None = Field(None, description="PEM file of our own certificate chain")
+    key: Path | None = Field(None, description="PEM file of our private key")
 
 
-class SenderSettings(_Section):
-    """Who may store to us."""
-
-    ae_title: AETitle = Field(description="calling AE title")
-    host: str = Field("", description="if given, the peer's address must match too")
-    orientation_unknown: Severity = Field(
-        Severity.BLOCK,
-        description="severity of ORIENTATION_UNKNOWN for images of this sender",
-    )
-
-
-class PacsSettings(_Section):
+class PacsSettings(Section):
     """An archive that drafts are sent to."""
 
     name: Name = Field(description="name in status, log and timeline")
     ae_title: AETitle = Field(description="called AE title")
     host: str = Field(description="address")
     port: Port = Field(104, description="DICOM port")
+    tls: PacsTlsSettings | None = Field(None, description="DICOM TLS: `[pacs.tls]`")
+    confirm: Literal["none", "commitment"] = Field(
+        "none",
+        description=(
+            "proof that is asked for after a send: `commitment` asks for storage commitment and "
+            "waits for its report, `none` takes the archive's Success for it"
+        ),
+    )
 
 
-class RisSettings(_Section):
+class RisSettings(Section):
     """An information system that drafts are sent to."""
 
     name: Name = Field(description="name in status, log and timeline")
@@ -94,14 +67,14 @@ class RisSettings(_Section):
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
 
 
-class OrderPeerSettings(_Section):
+class OrderPeerSettings(Section):
     """Who may send us orders."""
 
     host: str = Field(description="address")
     sending_application: str = Field("", description="MSH-3, if given it must match")
 
 
-class OrdersSettings(_Section):
+class OrdersSettings(Section):
     """Our MLLP listener for orders and merges; this release does not listen yet."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -109,16 +82,7 @@ class OrdersSettings(_Section):
     peers: tuple[OrderPeerSettings, ...] = Field((), description="who may send orders")
 
 
-class CompletionSettings(_Section):
-    """When a study counts as complete."""
-
-    quiet_seconds: Seconds = Field(60.0, description="silence after the last instance")
-    max_versions: int = Field(
-        5, ge=1, description="study versions (late images) that are drafted without being asked"
-    )
-
-
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """The model that drafts."""
 
     path: str = Field(
@@ -140,7 +104,7 @@ class ModelSettings(_Section):
         return value
 
 
-class WorkerSettings(_Section):
+class WorkerSettings(Section):
     """Drafting: leases, attempts, the sweep."""
 
     lease_seconds: Seconds = Field(
@@ -151,7 +115,7 @@ class WorkerSettings(_Section):
     sweep_seconds: Seconds = Field(5.0, description="how often lost work is rung for again")
 
 
-class DeliverySettings(_Section):
+class DeliverySettings(Section):
     """Sending drafts."""
 
     timeout_seconds: Seconds = Field(30.0, description="longest wait for a peer's answer")
@@ -160,7 +124,7 @@ class DeliverySettings(_Section):
     give_up_hours: Seconds = Field(72.0, description="hours of failures before PARKED")
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(Section):
     """The truth."""
 
     url: str = Field(
@@ -181,7 +145,7 @@ class DatabaseSettings(_Section):
         return value
 
 
-class BrokerSettings(_Section):
+class BrokerSettings(Section):
     """The doorbell."""
 
     url: str = Field(
@@ -198,21 +162,21 @@ class BrokerSettings(_Section):
         return value
 
 
-class ReviewSettings(_Section):
+class ReviewSettings(Section):
     """The radiologist's page; this release has none yet."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="HTTP port")
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """Figures for Prometheus."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(9108, description="HTTP port of /metrics")
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings of one installation."""
 
     data_dir: Path = Field(
@@ -221,10 +185,13 @@ class Settings(_Section):
     _base_dir: Path = PrivateAttr(default_factory=Path.cwd)
     node: NodeSettings = Field(default_factory=NodeSettings)
     senders: tuple[SenderSettings, ...] = ()
+    rules: tuple[RuleSettings, ...] = ()
     pacs: tuple[PacsSettings, ...] = ()
     ris: tuple[RisSettings, ...] = ()
     orders: OrdersSettings = Field(default_factory=OrdersSettings)
     completion: CompletionSettings = Field(default_factory=CompletionSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
@@ -251,6 +218,10 @@ class Settings(_Section):
         if path == _SHIPPED_MODEL and not (self._base_dir / path / "config.json").exists():
             return Path(__file__).resolve().parent.parent / path / "checkpoint"
         return self._base_dir / path
+
+    def resolve(self, path: Path) -> Path:
+        """Return where a file is that a setting names; relative to the settings' own folder."""
+        return self._base_dir / path.expanduser()
 
     def sender(self, ae_title: str) -> SenderSettings | None:
         """Return the sender with a calling AE title, None where nobody is called so."""

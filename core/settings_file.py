@@ -19,7 +19,7 @@ from core.errors import SettingsError
 from core.settings import Settings
 
 ENVIRONMENT_PREFIX = "TAQRIR_"
-_ROWS = ("senders", "pacs", "ris")
+_ROWS = ("senders", "rules", "pacs", "ris")
 
 
 def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from core.lifecycle import DeliveryState, State
+from core.lifecycle import CommitmentState, DeliveryState, State
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -66,7 +66,12 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON}  # noqa: RUF012  SQLAlchemy's own idiom
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy's own idiom
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[list[str]]: JSON,
+        list[float]: JSON,
+    }
 
 
 def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
@@ -95,12 +100,22 @@ class Study(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     needs_addendum: Mapped[bool] = mapped_column(default=False)
     sender: Mapped[str] = mapped_column(String(16), default="")
+    # Of the first image that a rule admits: which rule, which lane, what it sets for the model.
+    rule: Mapped[str] = mapped_column(String(32), default="")
+    priority: Mapped[str] = mapped_column(String(8), default="routine")
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    # Why the study version was taken for whole.
+    completed_by: Mapped[str] = mapped_column(String(32), default="")
+    # When files, texts and patient attributes were removed; the row and its timeline stay.
+    purged_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     state_changed_at: Mapped[datetime]
     last_instance_at: Mapped[datetime]
     patient_id: Mapped[str] = mapped_column(Text, default="", index=True)
     patient_issuer: Mapped[str] = mapped_column(Text, default="")
     patient_name: Mapped[str] = mapped_column(Text, default="")
+    # The name as its bytes came, for the day somebody finds out what they meant.
+    patient_name_bytes: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
     patient_birth_date: Mapped[str] = mapped_column(Text, default="")
     patient_sex: Mapped[str] = mapped_column(Text, default="")
     study_id: Mapped[str] = mapped_column(Text, default="")
@@ -150,6 +165,13 @@ class Instance(Base):
     is_image: Mapped[bool]
     is_own: Mapped[bool]
     is_current: Mapped[bool] = mapped_column(default=True)
+    # An image that a rule lets start a draft; why, says `admission`.
+    is_admitted: Mapped[bool] = mapped_column(default=True)
+    admission: Mapped[str] = mapped_column(String(64), default="")
+    # The association that brought it: while that is open, the study is not complete.
+    association: Mapped[str] = mapped_column(String(16), default="")
+    # Storage was committed to the sender until then: not purged before.
+    committed_until: Mapped[datetime | None]
     patient_id: Mapped[str] = mapped_column(Text, default="")
     patient_issuer: Mapped[str] = mapped_column(Text, default="")
     header: Mapped[dict[str, Any]]
@@ -223,6 +245,46 @@ class Delivery(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(120))
     lease_until: Mapped[datetime | None]
     reason: Mapped[str] = mapped_column(Text, default="")
+    # PARKED, and an operator said that nothing more will be done about it.
+    dismissed_at: Mapped[datetime | None]
+    # Transaction UID of the storage commitment that was asked for, and until when it is awaited.
+    commitment_uid: Mapped[str] = mapped_column(String(64), default="", index=True)
+    commitment_until: Mapped[datetime | None]
+
+
+class Commitment(Base):
+    """A sender's request that we commit to storage (PS3.4 J), until it has our report."""
+
+    __tablename__ = "commitment"
+    __table_args__ = (
+        _one_of("state", CommitmentState),
+        UniqueConstraint("ae_title", "transaction_uid"),
+        Index("ix_commitment_due", "state", "next_attempt_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    transaction_uid: Mapped[str] = mapped_column(String(64))
+    ae_title: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    requested_at: Mapped[datetime]
+    next_attempt_at: Mapped[datetime]
+    reported_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    # Pairs of SOP class and SOP instance UIDs; per failed one its reason.
+    instances: Mapped[list[list[str]]]
+    failed: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    reason: Mapped[str] = mapped_column(Text, default="")
+
+
+class SenderPace(Base):
+    """How long a sender was seen to pause within a study: what its quiet time is learned from."""
+
+    __tablename__ = "sender_pace"
+
+    ae_title: Mapped[str] = mapped_column(String(16), primary_key=True)
+    # Newest last, in seconds: the longest pause within each of its last studies.
+    pauses: Mapped[list[float]]
+    updated_at: Mapped[datetime]
 
 
 class AuditEvent(Base):

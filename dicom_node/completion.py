@@ -18,7 +18,7 @@ from core.errors import TransitionError
 from core.lifecycle import Event
 from core.log import log
 from core.queue import Doorbell
-from core.settings import CompletionSettings
+from core.settings_node import CompletionSettings
 from core.tables import Instance, Study
 
 _log = log(__name__)

@@ -5,7 +5,6 @@ An inbox entry goes away only after its rows are committed, so every step may be
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQL
 from sqlalchemy.orm import Session
 
 from core import intake
-from core.blobs import InstanceFiles, ReceivedFile
+from core.blobs import InstanceFiles, WaitingFile
 from core.database import writing
 from core.errors import UnreadableInstanceError
 from core.intake import Outcome, ReceivedInstance
@@ -26,21 +25,22 @@ from dicom_node.receive import digest_of, source_ae_title
 
 # One transaction for many objects: a commit costs more than a row.
 _BATCH = 64
-_RESCAN_SECONDS = 60.0
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.05
+_PAUSE_SECONDS = 1.0
 # The database or the disk is away, or another node was faster: later will do.
 _NOT_THE_FILES_FAULT = (OperationalError, InterfaceError, IntegrityError, OSError)
 _log = log(__name__)
 
 
 class Indexer:
-    """Turns inbox files into rows, in a thread of the node."""
+    """Turns inbox files into rows, in a thread of the node.
+
+    The inbox is the queue: whoever receives only puts files there, from whatever process.
+    """
 
     def __init__(self, engine: Engine, files: InstanceFiles) -> None:
         self._engine = engine
         self._files = files
-        self._arrived: queue.SimpleQueue[ReceivedFile] = queue.SimpleQueue()
-        self._is_behind = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="indexer", daemon=True)
 
@@ -54,47 +54,28 @@ class Indexer:
         self._stopping.set()
         self._thread.join()
 
-    def arrived(self, received: ReceivedFile) -> None:
-        """Tell of a new inbox file."""
-        self._arrived.put(received)
-
     def catch_up(self) -> int:
         """Index every inbox file; return how many there were."""
-        waiting = list(self._files.waiting())
+        waiting = self._files.waiting()
         for start in range(0, len(waiting), _BATCH):
-            described = [self._describe(path) for path in waiting[start : start + _BATCH]]
-            self._index([file for file in described if file is not None])
+            self._index(waiting[start : start + _BATCH])
         return len(waiting)
 
     def _run(self) -> None:
-        while not self._stopping.is_set() or not self._arrived.empty():
-            batch = self._next_batch()
+        while True:
+            is_last = self._stopping.is_set()
             try:
-                if batch:
-                    self._index(batch)
-                else:
-                    self.catch_up()
+                is_idle = not self.catch_up()
             except (SQLAlchemyError, OSError):
                 # The files stay in the inbox; a later look finds them.
-                _log.exception("index_postponed", count=len(batch))
-                self._stopping.wait(1.0)
-                self._is_behind = True
+                _log.exception("index_postponed")
+                is_idle = self._stopping.wait(_PAUSE_SECONDS)
+            if is_last and is_idle:
+                return
+            if is_idle:
+                self._stopping.wait(_POLL_SECONDS)
 
-    def _next_batch(self) -> list[ReceivedFile]:
-        """Wait for files; an empty batch means that it is time to look through the inbox."""
-        batch: list[ReceivedFile] = []
-        waited = _RESCAN_SECONDS if self._is_behind else 0.0
-        self._is_behind = False
-        while not batch and waited < _RESCAN_SECONDS and not self._stopping.is_set():
-            try:
-                batch.append(self._arrived.get(timeout=_POLL_SECONDS))
-            except queue.Empty:
-                waited += _POLL_SECONDS
-        while len(batch) < _BATCH and not self._arrived.empty():
-            batch.append(self._arrived.get())
-        return batch
-
-    def _index(self, batch: Sequence[ReceivedFile]) -> None:
+    def _index(self, batch: Sequence[WaitingFile]) -> None:
         """Index some inbox files; one that cannot be indexed is set aside and holds up no other."""
         try:
             self._write_rows(batch)
@@ -108,7 +89,7 @@ class Indexer:
             _log.error("instance_not_indexed", exc_info=error)
             self._set_aside(batch[0].path, f"unexpected {type(error).__name__}")
 
-    def _write_rows(self, batch: Sequence[ReceivedFile]) -> None:
+    def _write_rows(self, batch: Sequence[WaitingFile]) -> None:
         """Write the rows of some inbox files, then forget the entries."""
         done: list[Path] = []
         with writing(self._engine) as session:
@@ -120,7 +101,7 @@ class Indexer:
         for path in done:
             self._files.forget(path)
 
-    def _read(self, file: ReceivedFile) -> InstanceHeader | None:
+    def _read(self, file: WaitingFile) -> InstanceHeader | None:
         """Return a file's header; None where it was indexed already or cannot be understood."""
         try:
             return read_header(file.path)
@@ -130,39 +111,32 @@ class Indexer:
             self._set_aside(file.path, str(error))
             return None
 
-    def _describe(self, path: Path) -> ReceivedFile | None:
-        """Return what `InstanceFiles.receive` knew of a file that an earlier run left."""
-        try:
-            digest, size = digest_of(path)
-        except UnreadableInstanceError as error:
-            self._set_aside(path, str(error))
-            return None
-        return ReceivedFile(path=path, digest=digest, size_bytes=size)
-
     def _set_aside(self, path: Path, reason: str) -> None:
         kept = self._files.set_aside(path)
         _log.error("instance_set_aside", file=kept.name, reason=reason)
 
     def _place(
-        self, session: Session, file: ReceivedFile, header: InstanceHeader
+        self, session: Session, file: WaitingFile, header: InstanceHeader
     ) -> ReceivedInstance:
         """Give a new file its place among the studies; return what the index keeps of it."""
         uids = (header.study_uid, header.series_uid, header.sop_instance_uid)
-        is_known = intake.is_known(session, header.sop_instance_uid, file.digest)
+        digest, size = digest_of(file.path)
+        is_known = intake.is_known(session, header.sop_instance_uid, digest)
         return ReceivedInstance(
             study=header.study,
             series_uid=header.series_uid,
             series_description=header.series_description,
             sop_class_uid=header.sop_class_uid,
             sop_instance_uid=header.sop_instance_uid,
-            digest=file.digest,
-            path="" if is_known else self._files.link(file.path, *uids, file.digest),
-            size_bytes=file.size_bytes,
+            digest=digest,
+            path="" if is_known else self._files.link(file.path, *uids, digest),
+            size_bytes=size,
             sender=source_ae_title(file.path),
-            received_at=datetime.fromtimestamp(file.path.stat().st_mtime, tz=UTC),
+            received_at=datetime.fromtimestamp(file.arrived_ns / 1e9, tz=UTC),
             is_image=header.is_image,
             is_own=header.is_own,
             header=to_plain(header),
+            association=file.association,
         )
 
 

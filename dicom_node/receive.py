@@ -1,36 +1,40 @@
 """One C-STORE: a durable file, then Success. Nothing is answered Success before it cannot be lost.
 
-What a receive loop hands in (command set fields and the data set's bytes as they came) is all that
-is needed: another loop than pynetdicom's can call the same function.
+The data set's bytes go to the file as they came. Only its first elements are looked at: an object
+that is not the one that its command named is refused.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
+from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
 
-from core.blobs import InstanceFiles, ReceivedFile
+from core.blobs import Incoming, InstanceFiles
 from core.errors import UnreadableInstanceError
 from core.identifiers import DEVICE_UID
 from core.log import log
 from dicom_node import PYDICOM_ERRORS
-from dicom_node.header import InstanceHeader, is_valid_uid, read_header
+from dicom_node.dataset_head import Head, HeadTooShortError, read_head
+from dicom_node.header import is_valid_uid
 
 # Tells in a file, and on an association, which software wrote it (PS3.7 D.3.3.2).
 IMPLEMENTATION_CLASS_UID = DEVICE_UID
 IMPLEMENTATION_VERSION_NAME = "TAQRIR"
 # Preamble (128), "DICM" (4), tag, VR and length of (0002,0000) (8), its value (4).
 _GROUP_LENGTH_END = 144
+_PREAMBLE = b"\0" * 128 + b"DICM"
+# How much of an object is read back for its UIDs: nearly always the first bite is enough.
+_HEAD_BYTES = (8 << 10, 128 << 10, 32 << 20)
+_LOOK_AT_THE_DISK_EVERY_BYTES = 64 << 20
+_UID_LENGTH = 64
 _log = log(__name__)
 
 
@@ -42,6 +46,7 @@ class Status(IntEnum):
     DATA_SET_MISMATCH = 0xA900
     CANNOT_UNDERSTAND = 0xC000
     INVALID_INSTANCE = 0x0117
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
     NOT_AUTHORISED = 0x0124
 
 
@@ -56,61 +61,153 @@ class StoreRequest:
     called_ae_title: str
 
 
-class _MismatchError(UnreadableInstanceError):
-    """The data set and its command name different objects."""
+@dataclass(frozen=True, kw_only=True)
+class StorePolicy:
+    """What one Success promises, and when nothing more is taken.
 
-
-def store(
-    files: InstanceFiles,
-    request: StoreRequest,
-    body: Iterable[bytes | memoryview],
-    *,
-    minimum_free_bytes: int,
-) -> tuple[Status, ReceivedFile | None]:
-    """Keep one object and return what to answer.
-
-    Args:
-        files: Where it goes.
-        request: The command set.
-        body: The data set's bytes as they came, in pieces.
-        minimum_free_bytes: Free disk under which nothing more is taken.
+    Attributes:
+        minimum_free_bytes, minimum_free_percent: Free disk under which we are out of resources; the
+            larger one counts.
+        is_synced: Success waits for the disk.
     """
-    if not is_valid_uid(request.sop_instance_uid):
-        return Status.INVALID_INSTANCE, None
-    if files.free_bytes() < minimum_free_bytes:
-        _log.error("disk_nearly_full", status=f"{Status.OUT_OF_RESOURCES:04X}")
-        return Status.OUT_OF_RESOURCES, None
-    try:
-        received = files.receive(
-            header=file_header(request),
-            body=body,
-            salt=request.transfer_syntax_uid,
-            inspect=lambda path: _compare(request, path),
-        )
-    except _MismatchError as error:
-        _log.warning("instance_refused", uid=request.sop_instance_uid, reason=str(error))
-        return Status.DATA_SET_MISMATCH, None
-    except UnreadableInstanceError as error:
-        _log.warning("instance_refused", uid=request.sop_instance_uid, reason=str(error))
-        return Status.CANNOT_UNDERSTAND, None
-    except OSError as error:
+
+    minimum_free_bytes: int = 0
+    minimum_free_percent: float = 0.0
+    is_synced: bool = True
+
+    def has_room(self, files: InstanceFiles) -> bool:
+        """Tell whether another object may be taken."""
+        free, total = files.free_and_total_bytes()
+        return free >= max(self.minimum_free_bytes, total * self.minimum_free_percent / 100)
+
+
+class Reception:
+    """One object on its way in: `write` its data set in pieces, then `finish` for the status.
+
+    A refusal does not end the pieces: the sender goes on until its data set is through, and hears
+    the status then (PS3.7 9.1.1). What comes behind a refusal is dropped.
+    """
+
+    def __init__(
+        self, files: InstanceFiles, request: StoreRequest, policy: StorePolicy, association: str
+    ) -> None:
+        self._files = files
+        self._request = request
+        self._policy = policy
+        self._refusal: Status | None = None
+        self._incoming: Incoming | None = None
+        self._meta_bytes = 0
+        self._until_next_look = _LOOK_AT_THE_DISK_EVERY_BYTES
+        if not is_valid_uid(request.sop_instance_uid):
+            self._refuse(Status.INVALID_INSTANCE, "its SOP Instance UID is none")
+        elif not policy.has_room(files):
+            self._refuse(Status.OUT_OF_RESOURCES, "the disk is nearly full")
+        else:
+            try:
+                self._incoming = files.incoming(association)
+            except OSError as error:
+                self._refuse_for(error)
+        if self._incoming is not None:
+            header = file_header(request)
+            self._meta_bytes = len(header)
+            self.write([header])
+
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Take some of the data set's bytes."""
+        if self._incoming is None:
+            return
+        descriptor = self._incoming.descriptor
+        size = sum(map(len, pieces))
+        try:
+            written = os.writev(descriptor, pieces)
+            if written < size:
+                _write_rest(descriptor, pieces, written)
+        except OSError as error:
+            self._refuse_for(error)
+            return
+        self._until_next_look -= size
+        if self._until_next_look < 0:
+            self._until_next_look = _LOOK_AT_THE_DISK_EVERY_BYTES
+            if not self._policy.has_room(self._files):
+                self._refuse(Status.OUT_OF_RESOURCES, "the disk is nearly full")
+
+    def finish(self) -> Status:
+        """Return what to answer; on Success the object is durable and in the inbox."""
+        incoming = self._incoming
+        if incoming is None:
+            return self._refusal or Status.OUT_OF_RESOURCES
+        try:
+            if refusal := self._compare(incoming.descriptor):
+                return self._refuse(*refusal)
+            incoming.keep(is_synced=self._policy.is_synced)
+        except OSError as error:
+            return self._refuse_for(error)
+        self._incoming = None
+        return Status.SUCCESS
+
+    def abandon(self) -> None:
+        """Forget the object: its association ended before it was whole."""
+        if self._incoming is not None:
+            self._incoming.discard()
+            self._incoming = None
+
+    def _compare(self, descriptor: int) -> tuple[Status, str] | None:
+        """Return why the object is refused, None where it is what its command said."""
+        request = self._request
+        try:
+            head = self._head(descriptor)
+        except UnreadableInstanceError as error:
+            return Status.CANNOT_UNDERSTAND, str(error)
+        if head.sop_instance_uid != request.sop_instance_uid:
+            return Status.DATA_SET_MISMATCH, "the data set's SOP Instance UID is not the command's"
+        if head.sop_class_uid != request.sop_class_uid:
+            return Status.DATA_SET_MISMATCH, "the data set's SOP Class UID is not the command's"
+        if not (is_valid_uid(head.study_uid) and is_valid_uid(head.series_uid)):
+            return Status.CANNOT_UNDERSTAND, "it has no valid Study or Series Instance UID"
+        return None
+
+    def _head(self, descriptor: int) -> Head:
+        """Read the UIDs back from the file, in growing bites until all of them are seen.
+
+        Raises:
+            UnreadableInstanceError: These are no elements, or they end too early.
+        """
+        for size in _HEAD_BYTES:
+            data = os.pread(descriptor, size, self._meta_bytes)
+            try:
+                return read_head(data, self._request.transfer_syntax_uid)
+            except HeadTooShortError:
+                if len(data) < size:
+                    break
+        raise UnreadableInstanceError("the data set ends before its Series Instance UID")
+
+    def _refuse_for(self, error: OSError) -> Status:
         name = errno.errorcode.get(error.errno or 0, "OSError")
-        _log.error("instance_not_stored", uid=request.sop_instance_uid, error=name)
-        return Status.OUT_OF_RESOURCES, None
-    return Status.SUCCESS, received
+        return self._refuse(Status.OUT_OF_RESOURCES, f"it cannot be written: {name}")
+
+    def _refuse(self, status: Status, reason: str) -> Status:
+        _log.warning(
+            "instance_refused",
+            uid=self._request.sop_instance_uid[:_UID_LENGTH],
+            ae_title=self._request.calling_ae_title,
+            status=f"{status:04X}",
+            reason=reason,
+        )
+        self._refusal = status
+        self.abandon()
+        return status
 
 
-def _compare(request: StoreRequest, path: Path) -> None:
-    """Refuse an object that is not what its command said.
-
-    Raises:
-        UnreadableInstanceError: It cannot be understood or says to be another one.
-    """
-    header: InstanceHeader = read_header(path)
-    if header.sop_instance_uid != request.sop_instance_uid:
-        raise _MismatchError("the data set's SOP Instance UID is not the command's")
-    if header.sop_class_uid != request.sop_class_uid:
-        raise _MismatchError("the data set's SOP Class UID is not the command's")
+def _write_rest(descriptor: int, pieces: Sequence[bytes | memoryview], written: int) -> None:
+    """Write what `writev` left over: a disk that fills up, or a signal, cuts it short."""
+    for piece in pieces:
+        if written >= len(piece):
+            written -= len(piece)
+            continue
+        rest = memoryview(piece)[written:]
+        written = 0
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def file_header(request: StoreRequest) -> bytes:
@@ -119,19 +216,29 @@ def file_header(request: StoreRequest) -> bytes:
     The sender's AE title stands in Source Application Entity Title (0002,0016): an index that is
     built anew from the files knows it again.
     """
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = UID(request.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(request.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(request.transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    meta.SourceApplicationEntityTitle = request.calling_ae_title
-    meta.ReceivingApplicationEntityTitle = request.called_ae_title
-    buffer = DicomBytesIO()
-    buffer.write(b"\x00" * 128 + b"DICM")
-    write_file_meta_info(buffer, meta)
-    return buffer.getvalue()
+    elements = b"".join(
+        (
+            _meta_element(0x01, b"OB", b"\x00\x01"),
+            _meta_element(0x02, b"UI", request.sop_class_uid.encode("ascii")),
+            _meta_element(0x03, b"UI", request.sop_instance_uid.encode("ascii")),
+            _meta_element(0x10, b"UI", request.transfer_syntax_uid.encode("ascii")),
+            _meta_element(0x12, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
+            _meta_element(0x13, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
+            _meta_element(0x16, b"AE", request.calling_ae_title.encode("ascii", "replace")),
+            _meta_element(0x18, b"AE", request.called_ae_title.encode("ascii", "replace")),
+        )
+    )
+    return _PREAMBLE + _meta_element(0x00, b"UL", len(elements).to_bytes(4, "little")) + elements
+
+
+def _meta_element(element: int, vr: bytes, value: bytes) -> bytes:
+    """Return an element of group 0002: always Explicit VR Little Endian, of even length."""
+    if len(value) % 2:
+        value += b"\0" if vr == b"UI" else b" "
+    tag = b"\x02\x00" + element.to_bytes(2, "little")
+    if vr == b"OB":
+        return tag + vr + b"\0\0" + len(value).to_bytes(4, "little") + value
+    return tag + vr + len(value).to_bytes(2, "little") + value
 
 
 def digest_of(path: Path) -> tuple[str, int]:

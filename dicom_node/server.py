@@ -25,15 +25,17 @@ from core.database import writing
 from core.log import log
 from core.queue import Doorbell
 from core.settings import Settings
+from dicom_node.associations import Associations
 from dicom_node.completion import complete_quiet
 from dicom_node.contexts import supported_contexts
 from dicom_node.index import Indexer
 from dicom_node.receive import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    Reception,
     Status,
+    StorePolicy,
     StoreRequest,
-    store,
 )
 
 # Large enough that a sender which obeys it spends its time on data, not on PDU headers.
@@ -57,6 +59,12 @@ class Node:
         self._doorbell = doorbell
         self._clock = clock
         self._files = InstanceFiles(settings.data_dir)
+        self._policy = StorePolicy(
+            minimum_free_bytes=settings.node.minimum_free_mb * _MEGABYTE,
+            minimum_free_percent=settings.node.minimum_free_percent,
+            is_synced=settings.node.durability == "fsync",
+        )
+        self._association_id = Associations(settings.data_dir).new_id()
         self._indexer = Indexer(engine, self._files)
         self._stopping = threading.Event()
         self._completion = threading.Thread(target=self._watch, name="completion", daemon=True)
@@ -159,15 +167,9 @@ class Node:
             calling_ae_title=calling,
             called_ae_title=self._settings.node.ae_title,
         )
-        status, received = store(
-            self._files,
-            request,
-            [cast("BytesIO", command.DataSet).getbuffer()],
-            minimum_free_bytes=self._settings.node.minimum_free_mb * _MEGABYTE,
-        )
-        if received is not None:
-            self._indexer.arrived(received)
-        return status
+        reception = Reception(self._files, request, self._policy, self._association_id)
+        reception.write([cast("BytesIO", command.DataSet).getbuffer()])
+        return reception.finish()
 
     def _watch(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):

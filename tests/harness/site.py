@@ -23,8 +23,7 @@ from core.tables import Artifact, AuditEvent, Delivery, Draft, Study
 from dicom_node.client import Peer, SentFile, send_files
 from dicom_node.completion import complete_quiet
 from dicom_node.index import Indexer
-from dicom_node.receive import Status, StoreRequest
-from dicom_node.receive import store as store_object
+from dicom_node.receive import Reception, Status, StorePolicy, StoreRequest
 from dicom_node.server import Node
 from harness.fake_drafter import FakeDrafter
 from harness.films import save
@@ -207,8 +206,9 @@ url = "{broker_url}"
                 calling_ae_title=MODALITY,
                 called_ae_title=self.settings.node.ae_title,
             )
-            status, _ = store_object(files, request, [body[start:]], minimum_free_bytes=0)
-            assert status is Status.SUCCESS
+            reception = Reception(files, request, StorePolicy(), "00behind")
+            reception.write([body[start:]])
+            assert reception.finish() is Status.SUCCESS
             self._received.add(str(dataset.StudyInstanceUID))
         Indexer(self.engine, files).catch_up()
         self.check()

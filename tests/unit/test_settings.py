@@ -120,7 +120,11 @@ def test_nothing_changes_after_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "new", "expected"),
     [
-        (5, "prot = 1", "taqrir.toml:5: unknown setting node.prot; known here: ae_title, host, "),
+        (
+            5,
+            "prot = 1",
+            "taqrir.toml:5: unknown setting node.prot; known here: ae_title, artim_seconds, ",
+        ),
         (5, "port = 0", "taqrir.toml:5: node.port = 0: input should be greater than or equal to 1"),
         (5, "port = 65536", "taqrir.toml:5: node.port = 65536: "),
         (5, 'port = "dicom"', "taqrir.toml:5: node.port = 'dicom': input should be a valid int"),
@@ -134,7 +138,7 @@ def test_nothing_changes_after_the_start(tmp_path: Path) -> None:
         (13, 'orientation_unknown = "shout"', "taqrir.toml:13: senders.1.orientation_unknown"),
         (16, 'name = "a b"', "taqrir.toml:16: pacs.0.name = 'a b': "),
         (23, 'draft_status = "F"', "taqrir.toml:23: ris.0.draft_status = 'F': "),
-        (3, "[nodes]", "taqrir.toml:3: unknown setting nodes; known here: broker, "),
+        (3, "[nodes]", "taqrir.toml:3: unknown setting nodes; known here: audit, broker, "),
         (1, 'dat_dir = "x"', "taqrir.toml:1: unknown setting dat_dir; known here: "),
     ],
 )
