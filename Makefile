@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test demo up bench docs demo-checkpoint clean
+.PHONY: help setup check fix test-deps test test-kill demo up bench bench-ingest docs demo-checkpoint clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -40,6 +40,9 @@ test-deps: ## Install the foreign peers that the tests talk to (apt and npm)
 test: setup test-deps ## Run the tests; ARGS="tests/unit -k lifecycle" for some of them
 	$(BIN)/pytest $(ARGS)
 
+test-kill: setup ## Kill the node's processes while instances arrive; ARGS="--seeds 20 --instances 5000"
+	PYTHONPATH=tests $(BIN)/python -m service.test_node_kill $(ARGS)
+
 demo: setup ## A film goes in, a bilingual draft comes back; ARGS="--dicom PATH --out DIR"
 	@$(BIN)/taqrir demo $(ARGS)
 
@@ -49,7 +52,10 @@ up: setup ## Run every part on this machine; ARGS="--config taqrir.toml"
 bench: setup ## Measure: each file of tests/bench prints its figures
 	@set -e; for file in tests/bench/bench_*.py; do \
 		test -e "$$file" || { echo 'tests/bench holds no bench_*.py yet'; break; }; \
-		echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+		echo "== $$file"; PYTHONPATH=tests $(BIN)/python -m "bench.$$(basename "$$file" .py)" $(ARGS); done
+
+bench-ingest: setup ## Measure receiving beside DCMTK, Orthanc and pynetdicom; ARGS="--quick"
+	@PYTHONPATH=tests $(BIN)/python -m bench.bench_ingest $(ARGS)
 
 docs: setup ## Check the pages against the code, and their links
 	$(BIN)/pytest --quiet tests/unit/test_house.py $(ARGS)

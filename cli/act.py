@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,10 +23,14 @@ from core.queue import Doorbell
 from core.settings import Settings
 from core.tables import Study
 
+if TYPE_CHECKING:
+    from dicom_node.client import Peer
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--calling", help="Our AE title for this (default: the first of [[senders]]).")
+@click.option("--tls", is_flag=True, help="To the TLS port, showing the node's own certificate.")
 @as_json
 @with_settings
 def send(
@@ -33,6 +39,7 @@ def send(
     paths: tuple[Path, ...],
     calling: str | None,
     *,
+    tls: bool,
     as_json: bool,
 ) -> None:
     """Send files, folders or zip archives to the node as a PACS would.
@@ -40,17 +47,12 @@ def send(
     What is not DICOM is named and skipped. Exit code 1: something was skipped or not accepted.
     """
     del config
-    from dicom_node.client import Peer, send_files
+    from dicom_node.client import send_files
 
     if calling is None and not settings.senders:
         raise SettingsError("[[senders]] is empty: the node takes objects from nobody")
-    host = settings.node.host
-    peer = Peer(
-        ae_title=settings.node.ae_title,
-        host="127.0.0.1" if host == "0.0.0.0" else host,  # noqa: S104  means: every address
-        port=settings.node.port,
-        calling_ae_title=calling or settings.senders[0].ae_title,
-    )
+    calling = calling or settings.senders[0].ae_title
+    peer = _own_node(settings, calling, over_tls=tls or not settings.node.plain)
     with opened(paths) as inputs:
         results = send_files(peer, inputs.files, Counter(len(inputs.files)))
     problems = [f"{name}: not found" for name in inputs.missing] + inputs.unreadable
@@ -64,6 +66,29 @@ def send(
             click.echo(f"taqrir: {problem}", err=True)
     if problems:
         sys.exit(1)
+
+
+def _own_node(settings: Settings, calling: str, *, over_tls: bool) -> Peer:
+    """Return how our own node is called.
+
+    Raises:
+        SettingsError: It has no TLS port.
+    """
+    from dicom_node.client import Peer
+    from dicom_node.tls import own_pair
+    from dicom_node.tls_context import PeerTls
+
+    node = settings.node
+    host = "127.0.0.1" if node.host == "0.0.0.0" else node.host  # noqa: S104  every address
+    peer = Peer(ae_title=node.ae_title, host=host, port=node.port, calling_ae_title=calling)
+    if not over_tls:
+        return peer
+    if node.tls is None:
+        raise SettingsError("[node.tls] is missing: the node has no TLS port")
+    own = own_pair(node.tls, settings.resolve)
+    # It is this very certificate that the node shows, whatever host it names.
+    known = PeerTls(trusted=own.certificate, own=own, verify_host=False, setting=own.setting)
+    return replace(peer, port=node.tls.port, tls=known)
 
 
 @click.command()
@@ -126,8 +151,13 @@ def check(settings: Settings, config: Path | None, *, as_json: bool) -> None:
         if not as_json:
             mark = "ok  " if result.is_ok else "FAIL"
             click.echo(f"{mark}  {result.name:<22} {result.words}")
+            for warning in result.warnings:
+                click.echo(f"WARN  {result.name:<22} {warning}")
     if as_json:
-        rows = [{"name": r.name, "ok": r.is_ok, "words": r.words} for r in results]
+        rows = [
+            {"name": r.name, "ok": r.is_ok, "words": r.words, "warnings": r.warnings}
+            for r in results
+        ]
         print_json({"ready": all(r.is_ok for r in results), "checks": rows})
     if not all(result.is_ok for result in results):
         sys.exit(1)

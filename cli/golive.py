@@ -13,6 +13,7 @@ from core import broker, database
 from core.blobs import InstanceFiles
 from core.errors import TaqrirError
 from core.settings import EMBEDDED, PacsSettings, RisSettings, Settings
+from core.settings_node import NodeTlsSettings
 
 _TIMEOUT_SECONDS = 5.0
 _MEGABYTE = 1 << 20
@@ -20,11 +21,16 @@ _MEGABYTE = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One question and its answer."""
+    """One question and its answer.
+
+    Attributes:
+        warnings: What will be wrong some day, such as a certificate that ends soon.
+    """
 
     name: str
     is_ok: bool
     words: str
+    warnings: tuple[str, ...] = ()
 
 
 def run_checks(settings: Settings) -> Iterator[Check]:
@@ -33,6 +39,8 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield _ask("broker", partial(_check_broker, settings))
     yield _ask("disk", partial(_check_disk, settings))
     yield _ask("model", partial(_check_model, settings))
+    if (tls := settings.node.tls) is not None:
+        yield _ask("node tls", partial(_check_node_tls, settings, tls))
     for pacs in settings.pacs:
         yield _ask(f"pacs {pacs.name}", partial(_check_pacs, settings, pacs))
     for ris in settings.ris:
@@ -41,9 +49,12 @@ def run_checks(settings: Settings) -> Iterator[Check]:
         yield Check(name="senders", is_ok=False, words="[[senders]] is empty: nobody may send")
 
 
-def _ask(name: str, question: Callable[[], str]) -> Check:
+def _ask(name: str, question: Callable[[], str | tuple[str, list[str]]]) -> Check:
+    """Ask; the answer is a sentence, or a sentence and warnings."""
     try:
-        return Check(name=name, is_ok=True, words=question())
+        answer = question()
+        words, warnings = (answer, []) if isinstance(answer, str) else answer
+        return Check(name=name, is_ok=True, words=words, warnings=tuple(warnings))
     except (TaqrirError, OSError) as error:
         return Check(name=name, is_ok=False, words=str(error))
     except (SQLAlchemyError, redis.RedisError) as error:
@@ -93,9 +104,20 @@ def _check_model(settings: Settings) -> str:
     return f"{found.name} in {settings.checkpoint_folder}{demonstration}"
 
 
-def _check_pacs(settings: Settings, pacs: PacsSettings) -> str:
-    from dicom_node import client
+def _check_node_tls(settings: Settings, tls: NodeTlsSettings) -> tuple[str, list[str]]:
+    from dicom_node.tls_check import check_tls
 
+    warnings = check_tls(settings)
+    asked = f"client certificate {tls.client_certificate}"
+    return f"port {tls.port}, profile {tls.profile}, {asked}", warnings
+
+
+def _check_pacs(settings: Settings, pacs: PacsSettings) -> tuple[str, list[str]]:
+    from dicom_node import client
+    from dicom_node.tls_check import check_pacs_tls
+    from dicom_node.tls_context import peer_tls
+
+    warnings = check_pacs_tls(settings, pacs)
     client.echo(
         client.Peer(
             ae_title=pacs.ae_title,
@@ -104,9 +126,11 @@ def _check_pacs(settings: Settings, pacs: PacsSettings) -> str:
             calling_ae_title=settings.node.ae_title,
             connect_seconds=_TIMEOUT_SECONDS,
             answer_seconds=_TIMEOUT_SECONDS,
+            tls=peer_tls(pacs.tls, settings.resolve),
         )
     )
-    return f"{pacs.ae_title} on {pacs.host}:{pacs.port} answers C-ECHO"
+    over = " over TLS" if pacs.tls else ""
+    return f"{pacs.ae_title} on {pacs.host}:{pacs.port} answers C-ECHO{over}", warnings
 
 
 def _check_ris(ris: RisSettings) -> str:

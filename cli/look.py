@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cli.disk import describe_disk, describe_retention, disk_lines
 from cli.options import as_json, open_database, print_json, with_settings
 from cli.settings_page import describe_settings
-from core import outbox, store
+from core import commitments, confirmation, outbox, store
+from core.audit_backlog import shipping_state
 from core.blobs import InstanceFiles
 from core.clock import utcnow
 from core.database import reading
@@ -23,11 +27,12 @@ from core.lifecycle import DeliveryState, State
 from core.queue import QUEUES, Doorbell
 from core.settings import Settings
 from core.settings_file import masked
-from core.tables import Delivery, Draft, Study
+from core.tables import AuditEvent, Delivery, Draft, Study
 
 # States in which a person has to do something.
 _TROUBLED = (State.FAILED, State.WITHHELD)
 _MEGABYTE = 1 << 20
+_PURGED = "images, texts and patient were removed; what is sent again begins a new version"
 
 
 @click.command()
@@ -45,13 +50,19 @@ def status(settings: Settings, config: Path | None, *, as_json: bool) -> None:
 def _status(session: Session, settings: Settings) -> dict[str, Any]:
     counts = store.count_states(session)
     troubled = session.scalars(
-        select(Study).where(Study.state.in_(_TROUBLED)).order_by(Study.id)
+        select(Study)
+        .where(Study.state.in_(_TROUBLED), Study.dismissed_at.is_(None))
+        .order_by(Study.id)
     ).all()
     parked = session.scalars(
         select(Delivery)
         .where(
-            (Delivery.state == DeliveryState.PARKED)
+            ((Delivery.state == DeliveryState.PARKED) & Delivery.dismissed_at.is_(None))
             | ((Delivery.state == DeliveryState.PENDING) & (Delivery.reason != ""))
+            | (
+                (Delivery.state == DeliveryState.SENT)
+                & Delivery.reason.startswith(confirmation.NOTE)
+            )
         )
         .order_by(Delivery.id)
     ).all()
@@ -62,11 +73,14 @@ def _status(session: Session, settings: Settings) -> dict[str, Any]:
     now = utcnow()
     return {
         "studies": {"received": sum(counts.values()), **counts},
+        "queued": store.count_queued(session),
         "troubled_studies": [
             {
                 "study_uid": study.study_uid,
                 "accession_number": study.accession_number,
                 "state": study.state,
+                "rule": study.rule,
+                "priority": study.priority,
                 "reason_code": study.reason_code,
                 "reason": study.reason,
             }
@@ -84,17 +98,33 @@ def _status(session: Session, settings: Settings) -> dict[str, Any]:
             }
             for row in parked
         ],
+        "commitments": dict(commitments.count_commitments(session)),
+        "troubled_commitments": list(commitments.unreported(session)),
         "queues": _queues(settings),
         "heartbeats": {
             name: round((now - at).total_seconds(), 1)
             for name, at in store.heartbeats(session).items()
         },
+        "audit": asdict(shipping_state(settings, at=now)),
         "files": {
             "free_mb": files.free_bytes() // _MEGABYTE,
             "inbox": _count(files.inbox),
             "quarantine": _count(files.quarantine),
         },
+        "disk": describe_disk(session, settings),
+        "retention": describe_retention(session, settings, at=now),
     }
+
+
+def _audit_lines(audit: dict[str, Any]) -> list[str]:
+    """Return what an operator must know of the audit trail, nothing where all is well."""
+    lines = []
+    if since := audit["unwritten_since"]:
+        lines.append(f"Audit       NOT WRITTEN since {since.astimezone():%Y-%m-%d %H:%M:%S}")
+    if audit["messages"]:
+        age = f"the oldest {audit['oldest_seconds']:.0f} s old"
+        lines.append(f"Audit       {audit['messages']} messages wait for the repository, {age}")
+    return lines
 
 
 def _queues(settings: Settings) -> dict[str, int | None]:
@@ -116,25 +146,38 @@ def _count(folder: Path) -> int:
 def _status_text(report: dict[str, Any]) -> str:
     states = "  ".join(f"{state} {report['studies'][state]}" for state in State)
     lines = [f"Studies     {report['studies']['received']} received: {states}"]
+    if any(report["queued"].values()):
+        lanes = "  ".join(f"{lane} {number}" for lane, number in report["queued"].items())
+        lines.append(f"To draft    {lanes}")
     for destination, counts in sorted(report["deliveries"].items()):
         numbers = "  ".join(f"{state} {counts[state]}" for state in DeliveryState)
         lines.append(f"Deliveries  {destination}: {numbers}")
+    if any(report["commitments"].values()):
+        numbers = "  ".join(f"{state} {n}" for state, n in report["commitments"].items())
+        lines.append(f"Commitments {numbers}")
     for queue, waiting in report["queues"].items():
         age = report["heartbeats"].get(f"worker:{queue}")
         taken = "no beat taken yet" if age is None else f"last beat taken {age:.0f} s ago"
         messages = "broker away" if waiting is None else f"{waiting} waiting"
         lines.append(f"Queue       {queue}: {messages}, {taken}")
+    lines += _audit_lines(report["audit"])
     files = report["files"]
     lines.append(
         f"Files       {files['free_mb']} MB free, {files['inbox']} to index, "
         f"{files['quarantine']} set aside"
     )
+    lines += disk_lines(report["disk"], report["retention"])
     for study in report["troubled_studies"]:
         number = study["accession_number"] or "no accession"
         lines.append(f"{study['state']:<11} {study['study_uid']} ({number}): {study['reason']}")
     lines += [
         "{state:<11} {study_uid} to {destination}, {attempts} attempts: {reason}".format(**row)
         for row in report["troubled_deliveries"]
+    ]
+    lines += [
+        "UNREPORTED  storage commitment {transaction_uid} to {ae_title}, {attempts} attempts: "
+        "{reason}".format(**row)
+        for row in report["troubled_commitments"]
     ]
     return "\n".join(lines)
 
@@ -170,14 +213,21 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
     drafts = session.scalars(
         select(Draft).where(Draft.study_id == study.id).order_by(Draft.report_version)
     ).all()
+    timeline = store.timeline(session, study.id)
     return {
         "study_uid": study.study_uid,
         "accession_number": study.accession_number,
         "state": study.state,
         "version": study.version,
+        "rule": study.rule,
+        "priority": study.priority,
+        "options": study.options,
         "reason_code": study.reason_code,
         "reason": study.reason,
         "needs_addendum": study.needs_addendum,
+        "dismissed_at": study.dismissed_at,
+        "purged_at": study.purged_at,
+        **_completion(study, timeline),
         "sender": study.sender,
         "instances": len(store.instances_of(session, study.id)),
         "timeline": [
@@ -189,7 +239,7 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
                 "actor": row.actor,
                 "detail": row.detail,
             }
-            for row in store.timeline(session, study.id)
+            for row in timeline
         ],
         "drafts": [
             {
@@ -198,7 +248,8 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
                 "is_withheld": draft.is_withheld,
                 "created_at": draft.created_at,
                 "seconds": round(draft.seconds, 2),
-                "report": json.loads(draft.report),
+                # Purged: its text is gone.
+                "report": json.loads(draft.report) if draft.report else None,
                 "selection": draft.selection,
             }
             for draft in drafts
@@ -215,10 +266,28 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
                 "sent_at": row.sent_at,
                 "sha256": artifact.sha256,
                 "reason": row.reason,
+                "dismissed_at": row.dismissed_at,
             }
             for row, artifact in outbox.deliveries_of(session, study.id)
         ],
     }
+
+
+def _completion(study: Study, timeline: Sequence[AuditEvent]) -> dict[str, Any]:
+    """Return why the study's version was taken for whole, and on which evidence.
+
+    While it is being received nothing says so: what the row holds is of the version before.
+    """
+    if study.state == State.RECEIVING:
+        return {"completed_by": "", "completion": {}}
+    rows = [row.detail for row in timeline if "completed_by" in row.detail]
+    return {"completed_by": study.completed_by, "completion": rows[-1] if rows else {}}
+
+
+def _completion_line(report: dict[str, Any]) -> str:
+    if not report["completed_by"]:
+        return "Complete  not yet" if report["state"] == State.RECEIVING else "Complete  -"
+    return f"Complete  {report['completed_by']}: {report['completion'].get('evidence', '')}"
 
 
 def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
@@ -227,7 +296,13 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
         f"Study     {report['study_uid']}  accession {report['accession_number'] or '-'}",
         f"State     {report['state']}, version {report['version']}"
         + (f": {report['reason']}" if report["reason"] else ""),
+        _completion_line(report),
+        _rule_line(report),
     ]
+    if report["purged_at"]:
+        lines.append(f"Purged    {report['purged_at'].astimezone():%Y-%m-%d %H:%M:%S}: {_PURGED}")
+    if report["dismissed_at"]:
+        lines.append(f"Dismissed {report['dismissed_at'].astimezone():%Y-%m-%d %H:%M:%S}")
     if with_timeline:
         lines += ["Timeline", *(timeline_line(row) for row in report["timeline"])]
     for draft in report["drafts"]:
@@ -237,11 +312,17 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
     for row in report["deliveries"]:
         name = f"{row['kind']} {row['language']}".strip()
         reason = f": {row['reason']}" if row["reason"] else ""
+        reason += ", dismissed" if row["dismissed_at"] else ""
         lines.append(
             f"  {row['destination']:<16} {name:<6} {row['state']:<9} "
             f"{row['attempts']} attempts  {row['uid']}{reason}"
         )
     return "\n".join(lines)
+
+
+def _rule_line(report: dict[str, Any]) -> str:
+    options = "".join(f", {name} {value}" for name, value in report["options"].items())
+    return f"Rule      {report['rule'] or 'none of the site'}: {report['priority']}{options}"
 
 
 def timeline_line(row: dict[str, Any]) -> str:
@@ -255,6 +336,10 @@ def timeline_line(row: dict[str, Any]) -> str:
 
 def _draft_lines(draft: dict[str, Any]) -> list[str]:
     report = draft["report"]
+    if report is None:
+        return [
+            f"Draft {draft['report_version']} of study version {draft['study_version']}: purged"
+        ]
     model = report["model"]
     withheld = ", WITHHELD" if draft["is_withheld"] else ""
     versions = f"{draft['report_version']} of study version {draft['study_version']}{withheld}"

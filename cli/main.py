@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from cli import act, demo, look, run
+from cli import act, complete, demo, look, node, retention, rules, run
 from core import log
 from core.errors import TaqrirError
 
@@ -21,7 +21,7 @@ def taqrir() -> None:
     """
 
 
-for module in (run, look, act, demo):
+for module in (run, node, look, act, complete, rules, retention, demo):
     for command in module.COMMANDS:
         taqrir.add_command(command)
 

@@ -33,9 +33,28 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapped(config: Path | None, **arguments: Any) -> Any:
         path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-        return command(settings=load(path), config=path, **arguments)
+        return command(settings=_load(path), config=path, **arguments)
 
     return wrapped
+
+
+def _load(path: Path | None) -> Settings:
+    """Read the settings, and the rules in them as the node would.
+
+    Raises:
+        SettingsError: A setting is wrong, or a rule can never fit.
+    """
+    settings = load(path)
+    if settings.rules:
+        # What a SOP class is called is DICOM's knowledge, which the settings themselves lack.
+        from dicom_node.rule_check import check_rules
+
+        try:
+            check_rules(settings.rules, [sender.ae_title for sender in settings.senders])
+        except SettingsError as error:
+            lines = [f"{path}: {line}" for line in str(error).splitlines()]
+            raise SettingsError("\n".join(lines)) from None
+    return settings
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -1,26 +1,23 @@
-"""`up`, `node`, `worker`: the commands that keep running."""
+"""`up` and `worker`: all parts on one machine, or the worker's alone."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import signal
-import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import redis
-from sqlalchemy import Engine
 
+from cli.node import node_programs
 from cli.options import with_settings
-from cli.supervisor import Program, StartError, Supervisor
+from cli.running import command_line, only_one, open_database, supervise, wait_for_stop
+from cli.supervisor import Program
 from core import broker, database, log, metrics
+from core.audit_metrics import AuditCollector
 from core.errors import SettingsError
-from core.queue import DELIVER_QUEUE, DRAFT_QUEUE, Doorbell
+from core.queue import DELIVER_QUEUE, DRAFT_QUEUE
+from core.retention_metrics import RetentionCollector
 from core.settings import EMBEDDED, Settings
 
 _SWEEP = "sweep"
@@ -34,39 +31,14 @@ _DRAFT_GRACE_SECONDS = 30.0
 def up(settings: Settings, config: Path | None) -> None:
     """Run all parts on this machine, the embedded broker and database included."""
     log.configure()
-    with _only_one(settings):
+    with only_one(settings, "up"), only_one(settings, "node"):
         _prepare(settings)
         programs = [
             *_broker_program(settings),
-            Program(
-                name="node",
-                command=_command(config, "node"),
-                is_ready=lambda: _is_listening(settings.node.host, settings.node.port),
-            ),
+            *node_programs(settings, config),
             *_worker_programs(config),
         ]
-        _supervise(programs, lambda: click.echo(_describe(settings)))
-
-
-@click.command()
-@with_settings
-def node(settings: Settings, config: Path | None) -> None:
-    """Run the DICOM node: receive objects, index them, tell when a study is complete."""
-    del config
-    from dicom_node.server import Node
-
-    log.configure()
-    engine = _open(settings)
-    server = Node(settings, engine, Doorbell(settings))
-    try:
-        server.start()
-    except OSError as error:
-        raise SettingsError(
-            f"node.port = {settings.node.port}: cannot listen on {settings.node.host}: "
-            f"{error.strerror}"
-        ) from None
-    _wait_for_stop()
-    server.stop()
+        supervise(programs, lambda: click.echo(_describe(settings)))
 
 
 @click.command()
@@ -81,13 +53,13 @@ def worker(settings: Settings, config: Path | None, part: str | None) -> None:
     log.configure()
     if part is None:
         _prepare(settings)
-        _supervise(_worker_programs(config), lambda: click.echo("taqrir worker is up"))
+        supervise(_worker_programs(config), lambda: click.echo("taqrir worker is up"))
     elif part == _SWEEP:
         _sweep(settings)
     else:
         from worker.app import run_worker
 
-        _open(settings).dispose()
+        open_database(settings).dispose()
         sys.exit(run_worker(settings, part))
 
 
@@ -99,7 +71,8 @@ def _sweep(settings: Settings) -> None:
     database.migrate(parts.engine)
     where = settings.metrics
     try:
-        stop_metrics = metrics.serve(parts.engine, where.host, where.port)
+        more = (RetentionCollector(parts.engine, settings), AuditCollector(settings))
+        stop_metrics = metrics.serve(parts.engine, where.host, where.port, *more)
     except OSError as error:
         raise SettingsError(
             f"metrics.port = {where.port}: cannot listen on {where.host}: {error.strerror}"
@@ -107,34 +80,10 @@ def _sweep(settings: Settings) -> None:
     sweep = Sweep(parts)
     thread = threading.Thread(target=sweep.run, name="sweep")
     thread.start()
-    _wait_for_stop()
+    wait_for_stop()
     sweep.stop()
     thread.join()
     stop_metrics()
-
-
-@contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
-    """Hold the data folder: a second `up` on it would start a second broker over the first.
-
-    Raises:
-        SettingsError: Somebody holds it.
-    """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    path = settings.data_dir / "up.lock"
-    with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise SettingsError(
-                f"data_dir = {settings.data_dir}: `taqrir up` already runs on this folder "
-                f"(process {lock.read().strip() or 'unknown'})"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
 
 
 def _prepare(settings: Settings) -> None:
@@ -144,19 +93,7 @@ def _prepare(settings: Settings) -> None:
     if settings.orders.peers:
         click.echo("taqrir: [orders] has no effect in this release", err=True)
     inspect_checkpoint(settings.checkpoint_folder)
-    _open(settings)
-
-
-def _open(settings: Settings) -> Engine:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    engine = database.open_engine(database.database_url(settings))
-    database.migrate(engine)
-    return engine
-
-
-def _command(config: Path | None, *words: str) -> list[str]:
-    options = ["--config", str(config)] if config else []
-    return [sys.executable, "-m", "cli", *words, *options]
+    open_database(settings)
 
 
 def _broker_program(settings: Settings) -> list[Program]:
@@ -176,18 +113,11 @@ def _worker_programs(config: Path | None) -> list[Program]:
     return [
         Program(
             name=f"worker {part}",
-            command=_command(config, "worker", "--part", part),
+            command=command_line(config, "worker", "--part", part),
             grace_seconds=_DRAFT_GRACE_SECONDS,
         )
         for part in _PARTS
     ]
-
-
-def _supervise(programs: list[Program], on_ready: Callable[[], None]) -> None:
-    try:
-        Supervisor(programs).run(on_ready)
-    except StartError as error:
-        raise SettingsError(f"the start failed: {error}; its own lines above say why") from None
 
 
 def _answers(path: Path) -> bool:
@@ -196,22 +126,6 @@ def _answers(path: Path) -> bool:
             return bool(connection.ping())
     except (redis.RedisError, OSError):
         return False
-
-
-def _is_listening(host: str, port: int) -> bool:
-    address = "127.0.0.1" if host in {"", "0.0.0.0"} else host  # noqa: S104  means: every address
-    try:
-        with socket.create_connection((address, port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-def _wait_for_stop() -> None:
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    stopping.wait()
 
 
 def _describe(settings: Settings) -> str:
@@ -226,4 +140,4 @@ def _describe(settings: Settings) -> str:
     return "\n".join(lines)
 
 
-COMMANDS = (up, node, worker)
+COMMANDS = (up, worker)

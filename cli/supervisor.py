@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -27,6 +28,7 @@ class Program:
     Attributes:
         is_ready: Asked after the first start, before the next program is started.
         grace_seconds: How long it may take to stop before it is killed.
+        sockets: Listening sockets that it inherits, under the same numbers.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Program:
     is_ready: Callable[[], bool] = field(default=lambda: True)
     ready_seconds: float = 30.0
     grace_seconds: float = 10.0
+    sockets: tuple[socket.socket, ...] = ()
 
 
 class StartError(Exception):
@@ -54,6 +57,7 @@ class _Child:
         self.process = subprocess.Popen(
             list(self.program.command),
             start_new_session=True,
+            pass_fds=[listener.fileno() for listener in self.program.sockets],
             preexec_fn=die_with_parent,  # noqa: PLW1509  no other thread forks or holds locks here
         )
         self.started_at = time.monotonic()

@@ -25,6 +25,7 @@ import itertools
 import os
 import stat
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,12 +125,18 @@ class InstanceFiles:
         self.quarantine = root / "quarantine"
         self.partial = root / "partial"
 
-    def prepare(self) -> None:
-        """Make the folders; remove what a crash left half written (it was never answered)."""
+    def prepare(self, leftovers_of: str | None = "") -> None:
+        """Make the folders; remove what a crash left half written (it was never answered).
+
+        Args:
+            leftovers_of: How the names of the associations begin whose objects are removed: those
+                of one receiving process that was restarted, while others go on. None: nothing is.
+        """
         for folder in (self.inbox, self.studies, self.quarantine, self.partial):
             folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.partial.iterdir():
-            leftover.unlink(missing_ok=True)
+        if leftovers_of is not None:
+            for leftover in self.partial.glob(f"{leftovers_of}*"):
+                leftover.unlink(missing_ok=True)
 
     def incoming(self, association: str) -> Incoming:
         """Begin an object.
@@ -146,28 +153,63 @@ class InstanceFiles:
         found = (describe(self.inbox / name) for name in names)
         return [file for file in found if file is not None]
 
+    def oldest_arrival_ns(self) -> int | None:
+        """Return when the oldest file of the inbox was whole; None where it is empty."""
+        with os.scandir(self.inbox) as entries:
+            found = (describe(self.inbox / entry.name) for entry in entries)
+            return min((file.arrived_ns for file in found if file is not None), default=None)
+
     def link(self, path: Path, study_uid: str, series_uid: str, sop_uid: str, digest: str) -> str:
         """Give an inbox file its place in `studies/`; return that path relative to the root.
 
-        The UIDs must have been validated: they become names of folders.
+        The place is durable only after `sync_places`. The UIDs must have been validated: they
+        become names of folders.
+
+        Raises:
+            FileNotFoundError: The file is gone: its receiver took it back, or it was indexed.
+            OSError: The disk is full or fails.
         """
         folder = self.studies / study_uid / series_uid
-        folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{sop_uid}-{digest[:_NAME_DIGITS]}.dcm"
         with contextlib.suppress(FileExistsError):
-            os.link(path, target)
-        for made in (folder, folder.parent, self.studies):
-            sync_folder(made)
+            try:
+                os.link(path, target)
+            except FileNotFoundError:
+                # A new series; where the file itself is gone, the second attempt says so again.
+                folder.mkdir(parents=True, exist_ok=True)
+                os.link(path, target)
         return str(target.relative_to(self.root))
+
+    def sync_places(self, relatives: Iterable[str]) -> None:
+        """Make the places of linked files durable, each folder once.
+
+        Also where the folders were there before: a crash may have come between making and syncing.
+        """
+        series = {self.resolve(relative).parent for relative in relatives}
+        for folder in [*series, *{folder.parent for folder in series}]:
+            sync_folder(folder)
+        if series:
+            sync_folder(self.studies)
 
     def forget(self, path: Path) -> None:
         """Remove an inbox entry whose rows are committed."""
         path.unlink(missing_ok=True)
 
     def set_aside(self, path: Path) -> Path:
-        """Move a file of which no row can be made to the quarantine."""
+        """Move a file of which no row can be made to the quarantine; nothing there is replaced.
+
+        Raises:
+            FileNotFoundError: It is gone.
+            OSError: The disk fails.
+        """
         target = self.quarantine / path.name
-        path.rename(target)
+        for number in itertools.count(1):
+            try:
+                os.link(path, target, follow_symlinks=False)
+                break
+            except FileExistsError:
+                target = self.quarantine / f"{path.name}.{number}"
+        path.unlink(missing_ok=True)
         return target
 
     def resolve(self, relative: str) -> Path:

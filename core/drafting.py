@@ -59,12 +59,14 @@ class DraftRequest:
 
     Attributes:
         severities: Severity by check code, where a site or a sender set another than its own.
+        max_new_tokens: Longest text of one task, where a rule set another than the model's own.
     """
 
     images: tuple[ModelImage, ...]
     context: DraftContext
     languages: tuple[Language, ...] = (Language.EN, Language.AR)
     severities: tuple[tuple[str, Severity], ...] = ()
+    max_new_tokens: int | None = None
 
 
 class Drafter(Protocol):

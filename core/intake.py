@@ -1,201 +1,217 @@
-"""One durable file becomes rows: new, duplicate, late, or another patient's.
+"""Durable files become rows: new, duplicate, late, or another patient's.
 
-Pure domain over a session: the caller has read the object's header and linked its file.
+Pure domain over a session: the caller has read the objects' headers and linked their files.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core import outbox, store
+from core.index_rows import ADMITTED_IMAGE, IndexRows, StudyEntry
 from core.lifecycle import Event, State
-from core.report import Patient, StudyHeader
-from core.tables import Artifact, Instance, Series, Study
+from core.received import Admission, Outcome, ReceivedInstance
+from core.tables import Instance, Study
 
+__all__ = [
+    "Admission",
+    "Outcome",
+    "ReceivedInstance",
+    "count_admitted_images",
+    "record",
+    "record_all",
+    "withhold_for_conflict",
+]
 
-class Outcome(StrEnum):
-    """What an object meant for its study."""
-
-    DUPLICATE = "duplicate"
-    STORED = "stored"
-    LATE = "late"
-    NOTED = "noted"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Admission:
-    """What the site's rules say of one object.
-
-    Attributes:
-        is_admitted: It may start a draft.
-        rule: The name of the rule that decided; empty where none of the site's did.
-        reason: A sentence for the timeline and for `taqrir rules test`, no patient data.
-        priority: The lane in the queue: ``stat`` or ``routine``.
-        options: What the rule sets for the model: ``max_images``, ``max_new_tokens``.
-    """
-
-    is_admitted: bool = True
-    rule: str = ""
-    reason: str = ""
-    priority: str = "routine"
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReceivedInstance:
-    """What the index keeps of one object.
-
-    Attributes:
-        study: Patient and study attributes as this object says them.
-        is_image: A person could look at it: only such objects make a study version.
-        is_own: The object itself says that we made it.
-        header: All that selection needs, as plain data.
-    """
-
-    study: StudyHeader
-    series_uid: str
-    series_description: str
-    sop_class_uid: str
-    sop_instance_uid: str
-    digest: str
-    path: str
-    size_bytes: int
-    sender: str
-    received_at: datetime
-    is_image: bool
-    is_own: bool
-    header: dict[str, Any]
-    association: str = ""
-    admission: Admission = Admission()
+_URGENT = "stat"
 
 
 def record(session: Session, received: ReceivedInstance, *, actor: str = "node") -> Outcome:
-    """Write one object into the index and let its study react.
+    """Write one object into the index and let its study react, as `record_all` does."""
+    (outcome,) = record_all(session, [received], actor=actor)
+    return outcome
 
-    A late image (new, not ours, after the study left RECEIVING) makes a study version. Our own
-    objects and non-images are stored and listed in the timeline and change neither state nor
-    version: a PACS that routes our SR back must not start a loop.
+
+def record_all(
+    session: Session, objects: Sequence[ReceivedInstance], *, actor: str = "node"
+) -> list[Outcome]:
+    """Write objects into the index, in their order, and let their studies react.
+
+    What comes last under a UID is current; a resend of what is current has no effect. A late image
+    (new by UID or by content, admitted, not ours, after the study left RECEIVING) makes a study
+    version. Our own objects, non-images and images that are not admitted are stored and listed in
+    the timeline and change neither state nor version: a PACS that routes our SR back must not start
+    a loop.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: Another process added the same study; try again.
     """
-    if is_known(session, received.sop_instance_uid, received.digest):
-        return Outcome.DUPLICATE
-    is_own = received.is_own or _is_our_uid(session, received.sop_instance_uid)
-    study, is_new = _find_or_add_study(session, received)
-    replaced = _supersede(session, study.id, received.sop_instance_uid)
-    _add_instance(session, study, received, is_own=is_own)
-    if not is_own:
-        _take_attributes(study, received.study)
-    at = received.received_at
-    detail = {"uid": received.sop_instance_uid, "sop_class": received.sop_class_uid}
-    if replaced:
-        store.note(session, study.id, "content_changed", at=at, actor=actor, **detail)
-    session.flush()
-    if is_new:
-        event, state = Event.INSTANCE_STORED, State.RECEIVING
-        store.note(session, study.id, event, at=at, actor=actor, state=state, **detail)
-    if received.is_image and not is_own:
-        return _take_image(session, study, at=at, actor=actor, detail=detail)
-    if not is_new:
-        kind = "own_object_noted" if is_own else "non_image_noted"
-        store.note(session, study.id, kind, at=at, actor=actor, **detail)
-    _refuse_other_patient(session, study, at=at, actor=actor)
-    return Outcome.NOTED
+    batch = _Batch(session, objects, actor)
+    outcomes = [batch.take(received) for received in objects]
+    batch.finish()
+    return outcomes
 
 
-def is_known(session: Session, sop_instance_uid: str, digest: str) -> bool:
-    """Tell whether this very content already stands in the index."""
-    query = select(Instance.id).where(
-        Instance.sop_instance_uid == sop_instance_uid, Instance.digest == digest
-    )
-    return session.scalar(query) is not None
+def count_admitted_images(session: Session, study: int) -> int:
+    """Return how many of a study's current images may start a draft."""
+    query = select(func.count()).select_from(Instance)
+    return session.scalar(query.where(Instance.study_id == study, *ADMITTED_IMAGE)) or 0
 
 
-def _is_our_uid(session: Session, uid: str) -> bool:
-    return session.scalar(select(Artifact.id).where(Artifact.uid == uid)) is not None
+class _Batch:
+    """Objects that are taken in with one transaction."""
 
+    def __init__(self, session: Session, objects: Sequence[ReceivedInstance], actor: str) -> None:
+        self._session = session
+        self._actor = actor
+        self._rows = IndexRows(session, objects)
 
-def _find_or_add_study(session: Session, received: ReceivedInstance) -> tuple[Study, bool]:
-    uid = received.study.study_uid
-    study = session.scalar(select(Study).where(Study.study_uid == uid).with_for_update())
-    if study is not None:
-        return study, False
-    at = received.received_at
-    study = Study(
-        study_uid=uid,
-        state=State.RECEIVING,
-        sender=received.sender,
-        created_at=at,
-        state_changed_at=at,
-        last_instance_at=at,
-    )
-    session.add(study)
-    session.flush()
-    return study, True
+    def take(self, received: ReceivedInstance) -> Outcome:
+        """Take the next object in."""
+        study = self._rows.study(received)
+        known = self._rows.content(received)
+        if known is not None and (known.is_current or known.study_id != study.row.id):
+            return Outcome.DUPLICATE
+        is_own = received.is_own or self._rows.is_own_uid(received.sop_instance_uid)
+        is_asked = received.is_image and not is_own
+        is_refused = is_asked and not received.admission.is_admitted
+        is_first_refusal = is_refused and self._rows.is_first_refusal(received)
+        has_changed = self._rows.put(received, is_own=is_own)
+        # It holds something again, be it an object of ours, so that it may be purged again.
+        study.row.purged_at = None
+        is_first, study.is_new = study.is_new, False
+        if is_first:
+            self._note(Event.INSTANCE_STORED, study, received, state=State.RECEIVING)
+        if not is_own:
+            self._take_attributes(study, received)
+        if has_changed:
+            self._note("content_changed", study, received)
+        if is_asked and not is_refused:
+            return self._take_image(study, received)
+        if is_refused:
+            self._take_refused(study, received, is_first=is_first_refusal)
+        elif not is_first:
+            self._note("own_object_noted" if is_own else "non_image_noted", study, received)
+        self._refuse_other_patient(study, received)
+        return Outcome.NOTED
 
+    def finish(self) -> None:
+        """Write what is still in memory only."""
+        self._rows.flush()
 
-def _supersede(session: Session, study: int, sop_instance_uid: str) -> bool:
-    """Make room for another content of a UID: the earlier one is kept, but no longer current."""
-    earlier = session.scalars(
-        select(Instance).where(
-            Instance.study_id == study,
-            Instance.sop_instance_uid == sop_instance_uid,
-            Instance.is_current,
+    def _note(self, event: str, study: StudyEntry, received: ReceivedInstance, **more: str) -> None:
+        store.note(
+            self._session,
+            study.row.id,
+            event,
+            at=received.received_at,
+            actor=self._actor,
+            **_detail(received),
+            **more,
         )
-    ).all()
-    for row in earlier:
-        session.execute(update(Instance).where(Instance.id == row.id).values(is_current=False))
-    return bool(earlier)
 
+    def _take_attributes(self, study: StudyEntry, received: ReceivedInstance) -> None:
+        if received.study != study.newest:
+            _take_attributes(study.row, received)
+            study.newest = received.study
+        reason = received.text_problem
+        if reason and self._rows.is_first_text_problem(study, reason):
+            self._note("text_problem", study, received, reason=reason)
 
-def _add_instance(
-    session: Session, study: Study, received: ReceivedInstance, *, is_own: bool
-) -> None:
-    series = session.scalar(
-        select(Series).where(Series.study_id == study.id, Series.series_uid == received.series_uid)
-    )
-    if series is None:
-        series = Series(
-            study_id=study.id,
-            series_uid=received.series_uid,
-            modality=received.study.modality,
-            description=received.series_description,
-            body_part=received.study.body_part,
+    def _take_image(self, study: StudyEntry, received: ReceivedInstance) -> Outcome:
+        _take_admission(study, received.admission)
+        row, at = study.row, received.received_at
+        if row.state == State.RECEIVING:
+            _prolong(row, at)
+            return Outcome.STORED
+        self._rows.flush()
+        changes: dict[str, Any] = {"last_instance_at": at}
+        if row.state in {State.SIGNED, State.REJECTED}:
+            changes["needs_addendum"] = True
+        else:
+            changes |= {
+                "version": row.version + 1,
+                "attempts": 0,
+                "next_attempt_at": None,
+                "reason": "",
+                "reason_code": "",
+            }
+            reason = "a late image came"
+            outbox.drop_pending(self._session, row.id, at=at, actor=self._actor, reason=reason)
+        store.advance(
+            self._session,
+            row,
+            Event.LATE_INSTANCE,
+            at=at,
+            actor=self._actor,
+            changes=changes,
+            detail=_detail(received),
         )
-        session.add(series)
-        session.flush()
-    session.add(
-        Instance(
-            study_id=study.id,
-            series_id=series.id,
-            sop_instance_uid=received.sop_instance_uid,
-            sop_class_uid=received.sop_class_uid,
-            digest=received.digest,
-            path=received.path,
-            size_bytes=received.size_bytes,
-            sender=received.sender,
-            received_at=received.received_at,
-            is_image=received.is_image,
-            is_own=is_own,
-            patient_id=received.study.patient.id,
-            patient_issuer=received.study.patient.issuer,
-            header=received.header,
-            association=received.association,
-        )
-    )
+        return Outcome.LATE
+
+    def _take_refused(
+        self, study: StudyEntry, received: ReceivedInstance, *, is_first: bool
+    ) -> None:
+        """Say once for a series why its images start no draft: there may be thousands of them."""
+        # The study is still being sent, whatever this image is.
+        _prolong(study.row, received.received_at)
+        if is_first:
+            why = {"rule": received.admission.rule, "reason": received.admission.reason}
+            self._note("image_not_admitted", study, received, series=received.series_uid, **why)
+
+    def _refuse_other_patient(self, study: StudyEntry, received: ReceivedInstance) -> None:
+        """Withhold a study at once when something that is no late image names another patient.
+
+        While a study is RECEIVING the rule waits for its completion, which looks again.
+        """
+        patient = received.study.patient
+        if (
+            study.row.state not in {State.QUEUED, State.DRAFTING, State.IN_REVIEW}
+            or (patient.id, patient.issuer) in study.harmless
+        ):
+            return
+        self._rows.flush()
+        if store.has_patient_conflict(self._session, study.row.id):
+            at = received.received_at
+            withhold_for_conflict(self._session, study.row, at=at, actor=self._actor)
+        else:
+            study.harmless.add((patient.id, patient.issuer))
 
 
-def _take_attributes(study: Study, header: StudyHeader) -> None:
+def _detail(received: ReceivedInstance) -> dict[str, str]:
+    return {"uid": received.sop_instance_uid, "sop_class": received.sop_class_uid}
+
+
+def _prolong(study: Study, at: datetime) -> None:
+    """Begin the quiet time of a study that still receives anew."""
+    if study.state == State.RECEIVING and at > study.last_instance_at:
+        study.last_instance_at = at
+
+
+def _take_admission(study: StudyEntry, admission: Admission) -> None:
+    """Let the first admitted image say lane and options; a later one may only hasten the study."""
+    row = study.row
+    if not study.has_admitted:
+        row.rule, row.priority = admission.rule, admission.priority
+        row.options = dict(admission.options)
+        study.has_admitted = True
+    elif admission.priority == _URGENT and row.priority != _URGENT:
+        row.priority = _URGENT
+
+
+def _take_attributes(study: Study, received: ReceivedInstance) -> None:
     """Let the newest object's filled attributes stand for the study."""
-    patient: Patient = header.patient
+    header, patient = received.study, received.study.patient
     newest = {
         "patient_id": patient.id,
         "patient_issuer": patient.issuer,
         "patient_name": patient.name,
+        "patient_name_bytes": received.patient_name_bytes,
         "patient_birth_date": patient.birth_date,
         "patient_sex": patient.sex,
         "study_id": header.study_id,
@@ -209,41 +225,6 @@ def _take_attributes(study: Study, header: StudyHeader) -> None:
     for column, value in newest.items():
         if value:
             setattr(study, column, value)
-
-
-def _take_image(
-    session: Session, study: Study, *, at: datetime, actor: str, detail: dict[str, Any]
-) -> Outcome:
-    if study.state == State.RECEIVING:
-        study.last_instance_at = at
-        return Outcome.STORED
-    changes: dict[str, Any] = {"last_instance_at": at}
-    if study.state in {State.SIGNED, State.REJECTED}:
-        changes["needs_addendum"] = True
-    else:
-        changes |= {
-            "version": study.version + 1,
-            "attempts": 0,
-            "next_attempt_at": None,
-            "reason": "",
-            "reason_code": "",
-        }
-        outbox.drop_pending(session, study.id, at=at, actor=actor, reason="a late image came")
-    store.advance(
-        session, study, Event.LATE_INSTANCE, at=at, actor=actor, changes=changes, detail=detail
-    )
-    return Outcome.LATE
-
-
-def _refuse_other_patient(session: Session, study: Study, *, at: datetime, actor: str) -> None:
-    """Withhold a study at once when a non-image names another patient.
-
-    While a study is RECEIVING the rule waits for its completion, which looks again.
-    """
-    if study.state not in {State.QUEUED, State.DRAFTING, State.IN_REVIEW}:
-        return
-    if store.has_patient_conflict(session, study.id):
-        withhold_for_conflict(session, study, at=at, actor=actor)
 
 
 def withhold_for_conflict(session: Session, study: Study, *, at: datetime, actor: str) -> None:

@@ -1,8 +1,8 @@
 """Figures for Prometheus, counted from the database at each scrape.
 
 The database is the truth, so the figures survive restarts and need no shared memory between
-processes: any process may serve them. `METRICS` is the one list; `docs/metrics.md` is compared with
-it by a test.
+processes: any process may serve them. `METRICS` is the one list (the audit trail's figures stand in
+`core.audit_metrics`); `docs/metrics.md` is compared with both by a test.
 """
 
 from __future__ import annotations
@@ -175,13 +175,14 @@ class DatabaseCollector(Collector):
                 yield family
 
 
-def serve(engine: Engine, host: str, port: int) -> Callable[[], None]:
-    """Serve `/metrics` in a thread; return what stops it.
+def serve(engine: Engine, host: str, port: int, *more: Collector) -> Callable[[], None]:
+    """Serve `/metrics`, with more collectors beside the database's, in a thread; return its stop.
 
     Raises:
         OSError: The port is taken.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(DatabaseCollector(engine))
+    for collector in (DatabaseCollector(engine), *more):
+        registry.register(collector)
     server, _thread = start_http_server(port, host, registry=registry)
     return server.shutdown

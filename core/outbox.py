@@ -158,7 +158,8 @@ def finish(
         "lease_until": None,
     }
     if state is DeliveryState.SENT:
-        values["sent_at"] = at
+        # Its archive is asked for confirmation from the beginning.
+        values |= {"sent_at": at, "commitment_asks": 0}
     if _write(session, delivery, values):
         _note(session, delivery, f"delivery_{state.lower()}", at=at, actor=actor, reason=reason)
 
@@ -233,12 +234,19 @@ def drop_pending(session: Session, study: int, *, at: datetime, actor: str, reas
 def retry_parked(session: Session, study: int, *, at: datetime, actor: str) -> int:
     """Make a study's PARKED deliveries PENDING again; return how many."""
     parked = session.scalars(
-        select(Delivery).where(Delivery.study_id == study, Delivery.state == DeliveryState.PARKED)
+        select(Delivery)
+        .join(Draft, Draft.id == Delivery.draft_id)
+        # A text that was purged cannot be sent any more.
+        .where(
+            Delivery.study_id == study, Delivery.state == DeliveryState.PARKED, Draft.report != ""
+        )
     ).all()
     for delivery in parked:
         delivery.state = DeliveryState.PENDING
         delivery.next_attempt_at = at
         delivery.first_attempt_at = None
+        delivery.dismissed_at = None
+        delivery.commitment_denials = 0
         _note(session, delivery, "delivery_retried", at=at, actor=actor, reason="")
     session.flush()
     return len(parked)

@@ -24,3 +24,8 @@ def die_with_parent() -> None:
 def name_of_process(role: str) -> str:
     """Return a name that tells this process from all others: role, host and pid."""
     return f"{role}@{socket.gethostname()}:{os.getpid()}"
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on, which a container may have limited."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

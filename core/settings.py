@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from core.report import Language
 from core.settings_node import (
@@ -35,6 +33,18 @@ class PacsTlsSettings(Section):
     )
     certificate: Path | None = Field(None, description="PEM file of our own certificate chain")
     key: Path | None = Field(None, description="PEM file of our private key")
+    verify_host: bool = Field(
+        default=True,
+        description=(
+            "the archive's certificate must name `host`; false where it names nothing that we call"
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _certificate_and_key_belong_together(self) -> PacsTlsSettings:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both or neither")
+        return self
 
 
 class PacsSettings(Section):
@@ -122,6 +132,13 @@ class DeliverySettings(Section):
     retry_seconds: Seconds = Field(5.0, description="first wait after a failure; doubles each time")
     retry_max_seconds: Seconds = Field(300.0, description="longest wait between attempts")
     give_up_hours: Seconds = Field(72.0, description="hours of failures before PARKED")
+    confirm_hours: Seconds = Field(
+        1.0,
+        description=(
+            "hours until a storage commitment that was not reported is asked for again; "
+            "doubles each time, to at most a day"
+        ),
+    )
 
 
 class DatabaseSettings(Section):
@@ -136,6 +153,10 @@ class DatabaseSettings(Section):
     def _check_url(cls, value: str) -> str:
         if value == EMBEDDED:
             return value
+        # Only here: a process that never opens the database is smaller without its library.
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError
+
         try:
             backend = make_url(value).drivername
         except ArgumentError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from core.report import Severity
-from core.settings_types import AETitle, Name, Port, Seconds, Section
+from core.settings_types import AETitle, CharacterSetName, Name, Port, Seconds, Section
 
 
 class NodeTlsSettings(Section):
@@ -23,10 +23,23 @@ class NodeTlsSettings(Section):
     client_certificate: Literal["required", "optional", "none"] = Field(
         "required", description="whether a sender must show a certificate"
     )
-    profile: Literal["bcp195", "bcp195-extended"] = Field(
-        "bcp195", description="secure transport connection profile (PS3.15 B.12, B.13)"
+    profile: Literal["bcp195", "bcp195-modified"] = Field(
+        "bcp195",
+        description=(
+            "secure transport connection profile: `bcp195` is BCP 195 RFC 8996, 9325 (PS3.15 B.12),"
+            " `bcp195-modified` the modified one (B.13)"
+        ),
     )
-    handshake_seconds: Seconds = Field(10.0, description="longest handshake")
+    handshake_seconds: Seconds = Field(10.0, description="longest handshake, as a whole")
+
+    @model_validator(mode="after")
+    def _clients_can_be_judged(self) -> NodeTlsSettings:
+        if self.client_certificate != "none" and self.trusted is None:
+            raise ValueError(
+                "trusted is missing: it names the authorities by which senders' certificates are "
+                'judged; client_certificate = "none" asks for none'
+            )
+        return self
 
 
 class NodeSettings(Section):
@@ -97,10 +110,11 @@ class SenderSettings(Section):
     count_at: str = Field(
         "", description="name of the [[pacs]] that is asked how many instances a study has"
     )
-    character_set: str = Field(
+    character_set: CharacterSetName = Field(
         "",
         description=(
-            "character set that its text really is in, such as `cp1256`, whatever its objects say"
+            "character set that its text really is in, whatever its objects say: a codec of Python "
+            "such as `cp1256`, or DICOM's defined term such as `ISO_IR 192`"
         ),
     )
     orientation_unknown: Severity = Field(
@@ -118,7 +132,7 @@ class RuleSettings(Section):
     sop_class: tuple[str, ...] = Field((), description="SOP class, by UID or by its keyword")
     body_part: tuple[str, ...] = Field((), description="Body Part Examined, such as `CHEST`")
     description: tuple[str, ...] = Field(
-        (), description="patterns with `*` and `?` of study or series description"
+        (), description="patterns with `*` and `?` of the whole study or series description"
     )
     sender: tuple[str, ...] = Field((), description="calling AE titles")
     priority: Literal["stat", "routine"] = Field("routine", description="lane in the queue")
@@ -128,6 +142,21 @@ class RuleSettings(Section):
     max_new_tokens: int | None = Field(
         None, ge=16, le=8192, description="longest text, instead of `model.max_new_tokens`"
     )
+
+    @field_validator("modality", "sop_class", "body_part", "description", "sender")
+    @classmethod
+    def _no_value_is_empty(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(value.strip() for value in values):
+            raise ValueError("an empty value fits nothing; leave the key out to allow everything")
+        return values
+
+    @model_validator(mode="after")
+    def _only_drafts_have_options(self) -> RuleSettings:
+        set_for_nothing = {"priority", "max_images", "max_new_tokens"} & self.model_fields_set
+        if self.action == "ignore" and set_for_nothing:
+            names = ", ".join(sorted(set_for_nothing))
+            raise ValueError(f'{names}: without effect where action = "ignore"')
+        return self
 
 
 class CompletionSettings(Section):
@@ -170,4 +199,7 @@ class AuditSettings(Section):
 
     enabled: bool = Field(default=True, description="write them to `audit/` in the data folder")
     site: str = Field("", max_length=64, description="AuditEnterpriseSiteID")
+    source: str = Field(
+        "", max_length=64, description="AuditSourceID; empty: AE title and host name"
+    )
     syslog: SyslogSettings | None = Field(None, description="an audit repository: `[audit.syslog]`")

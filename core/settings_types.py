@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from core.character_sets import check_character_set
+
 
 def _check_ae_title(value: str) -> str:
     """Allow what PS3.5 6.2 allows an AE: 1 to 16 printable ASCII characters, no backslash."""
@@ -16,6 +18,7 @@ def _check_ae_title(value: str) -> str:
 
 
 AETitle = Annotated[str, AfterValidator(_check_ae_title)]
+CharacterSetName = Annotated[str, AfterValidator(check_character_set)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
 Seconds = Annotated[float, Field(gt=0)]

@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import CursorResult, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import TransitionError
 from core.lifecycle import Event, State, next_state
 from core.report import Patient, StudyHeader
 from core.tables import AuditEvent, Draft, Heartbeat, Instance, Series, Study
+
+# Lanes of the queue, as `[[rules]] priority` names them.
+_STAT, _ROUTINE = "stat", "routine"
 
 
 def note(
@@ -76,7 +79,8 @@ def advance(
     after = next_state(before, event)
     values = {"state": after, **(changes or {})}
     if after is not before:
-        values["state_changed_at"] = at
+        # A dismissal was of the state that it leaves.
+        values |= {"state_changed_at": at, "dismissed_at": None}
     if after is not State.DRAFTING:
         values |= {"lease_owner": None, "lease_until": None}
     written = session.execute(
@@ -191,8 +195,10 @@ def retry(session: Session, study: Study, *, at: datetime, actor: str) -> None:
     gets a new version, since a version is drafted once.
 
     Raises:
-        TransitionError: The study is in a state that is not retried.
+        TransitionError: The study is in a state that is not retried, or its images were removed.
     """
+    if study.purged_at is not None:
+        raise TransitionError(f"the images of {study.study_uid} were removed; send them again")
     recorded = session.scalar(
         select(func.count())
         .select_from(Draft)
@@ -297,25 +303,27 @@ def count_states(session: Session) -> dict[State, int]:
     return counts
 
 
-def quiet_studies(session: Session, *, before: datetime) -> Sequence[Study]:
-    """Return RECEIVING studies that got nothing since a moment."""
-    return session.scalars(
-        select(Study)
-        .where(Study.state == State.RECEIVING, Study.last_instance_at <= before)
-        .order_by(Study.id)
-    ).all()
-
-
-def due_studies(session: Session, *, at: datetime) -> Sequence[int]:
-    """Return ids of QUEUED studies that may be drafted now."""
+def due_studies(session: Session, *, at: datetime, limit: int | None = None) -> Sequence[int]:
+    """Return ids of QUEUED studies that may be drafted now: stat before routine, oldest first."""
     return session.scalars(
         select(Study.id)
         .where(
             Study.state == State.QUEUED,
             or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= at),
         )
-        .order_by(Study.state_changed_at)
+        .order_by(case((Study.priority == _STAT, 0), else_=1), Study.state_changed_at, Study.id)
+        .limit(limit)
     ).all()
+
+
+def count_queued(session: Session) -> dict[str, int]:
+    """Return how many QUEUED studies wait in each lane."""
+    rows = session.execute(
+        select(Study.priority, func.count())
+        .where(Study.state == State.QUEUED)
+        .group_by(Study.priority)
+    )
+    return dict.fromkeys((_STAT, _ROUTINE), 0) | {row[0]: row[1] for row in rows}
 
 
 def expired_leases(session: Session, *, at: datetime) -> Sequence[Study]:

@@ -86,6 +86,13 @@ class Study(Base):
     __table_args__ = (
         _one_of("state", State),
         Index("ix_study_state_last", "state", "last_instance_at"),
+        # Purged studies stay for ever; whoever looks for what may go does not look at them.
+        Index(
+            "ix_study_kept",
+            "state_changed_at",
+            sqlite_where=text("purged_at IS NULL"),
+            postgresql_where=text("purged_at IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -106,6 +113,8 @@ class Study(Base):
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)
     # Why the study version was taken for whole.
     completed_by: Mapped[str] = mapped_column(String(32), default="")
+    # An operator said that nothing more will be done about the state that it is in.
+    dismissed_at: Mapped[datetime | None]
     # When files, texts and patient attributes were removed; the row and its timeline stay.
     purged_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
@@ -149,7 +158,11 @@ class Instance(Base):
     """
 
     __tablename__ = "instance"
-    __table_args__ = (UniqueConstraint("sop_instance_uid", "digest"),)
+    __table_args__ = (
+        UniqueConstraint("sop_instance_uid", "digest"),
+        # Numbers and bytes kept are asked for all the time, and are summed without the wide rows.
+        Index("ix_instance_sender_size", "sender", "size_bytes"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
@@ -250,6 +263,9 @@ class Delivery(Base):
     # Transaction UID of the storage commitment that was asked for, and until when it is awaited.
     commitment_uid: Mapped[str] = mapped_column(String(64), default="", index=True)
     commitment_until: Mapped[datetime | None]
+    # How often it was asked for since the object was sent, and how often it was denied in all.
+    commitment_asks: Mapped[int] = mapped_column(default=0)
+    commitment_denials: Mapped[int] = mapped_column(default=0)
 
 
 class Commitment(Base):
@@ -265,14 +281,16 @@ class Commitment(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     transaction_uid: Mapped[str] = mapped_column(String(64))
     ae_title: Mapped[str] = mapped_column(String(16))
+    # The association that asked: a sender that does not listen itself has its report there.
+    association: Mapped[str] = mapped_column(String(16), default="")
     state: Mapped[str] = mapped_column(String(16))
     requested_at: Mapped[datetime]
     next_attempt_at: Mapped[datetime]
     reported_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
-    # Pairs of SOP class and SOP instance UIDs; per failed one its reason.
+    # Pairs of SOP class and SOP instance UIDs; the failed ones with their Failure Reason.
     instances: Mapped[list[list[str]]]
-    failed: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    failed: Mapped[list[list[str]]] = mapped_column(default=list)
     reason: Mapped[str] = mapped_column(Text, default="")
 
 

@@ -10,7 +10,8 @@ missing=()
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
 if command -v dpkg-query >/dev/null; then
-  for package in redis-server postgresql orthanc dcmtk dicom3tools; do
+  for package in redis-server postgresql orthanc dcmtk dicom3tools \
+    libxml2-utils openssl rsyslog rsyslog-gnutls; do
     installed "$package" || missing+=("$package")
   done
   # By program, not by package: Node often comes from elsewhere and brings npm along.
@@ -18,7 +19,7 @@ if command -v dpkg-query >/dev/null; then
   command -v npm >/dev/null || missing+=(npm)
 else
   echo 'test-deps: no Debian or Ubuntu; wanted are redis-server, PostgreSQL, Orthanc, DCMTK,' \
-    'dicom3tools, node and npm. Tests of what is missing are skipped.' >&2
+    'dicom3tools, xmllint, openssl, rsyslog with GnuTLS, node and npm. Tests of what is missing are skipped.' >&2
 fi
 
 # Empty for root; an array, so that nothing is split or globbed.
@@ -47,7 +48,7 @@ if ((${#missing[@]})); then
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get -qq install --yes --no-install-recommends "${missing[@]}" >/dev/null
   if [[ -d /run/systemd/system ]]; then
-    for service in redis-server postgresql orthanc; do
+    for service in redis-server postgresql orthanc rsyslog; do
       # Only of packages that came with this call: a service that was here before is somebody's.
       if [[ " ${missing[*]} " == *" $service "* ]]; then
         "${as_root[@]}" systemctl --quiet disable "$service" || true

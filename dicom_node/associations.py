@@ -5,7 +5,7 @@ which associations are still open, and `taqrir status` shows them. Each associat
 file in `associations/`, made when it is admitted and removed when it ends:
 
 ```
-associations/ID        {"ae_title": ..., "address": ..., "since": ..., "is_tls": ...}
+associations/ID~AE_TITLE   {"ae_title": ..., "address": ..., "since": ..., "is_tls": ...}
 ```
 
 An ID begins with the slot of its process. A process that starts in a slot removes what a dead
@@ -20,6 +20,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from core.errors import PermanentError
 
@@ -53,21 +54,41 @@ class Associations:
     Args:
         root: The data folder.
         slot: Number of this receiving process, 0 to 255.
+
+    Attributes:
+        prefix: How the IDs of this process's associations begin.
     """
 
     def __init__(self, root: Path, slot: int = 0) -> None:
         self._folder = root / "associations"
-        self._prefix = f"{slot:0{_SLOT_DIGITS}x}"
+        self.prefix = f"{slot:0{_SLOT_DIGITS}x}"
+        self._served = self._folder / f".{self.prefix}"
+
+    @classmethod
+    def forget_all(cls, root: Path) -> None:
+        """Empty the register: no receiving process runs yet."""
+        folder = root / "associations"
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)
 
     def prepare(self) -> None:
         """Make the folder; remove what a dead process of this slot left."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for path in self._folder.glob(f"{self._prefix}*"):
+        for path in self._folder.glob(f"{self.prefix}*"):
             path.unlink(missing_ok=True)
+
+    def serve(self) -> None:
+        """Tell the supervisor that this process accepts associations."""
+        self._served.touch()
+
+    def is_served(self) -> bool:
+        """Whether a process of this slot has ever accepted associations since the start."""
+        return self._served.exists()
 
     def new_id(self) -> str:
         """Return an ID for an association of this process."""
-        return self._prefix + secrets.token_hex(_RANDOM_BYTES)
+        return self.prefix + secrets.token_hex(_RANDOM_BYTES)
 
     def enter(self, entry: OpenAssociation, *, limit: int, limit_of_sender: int) -> None:
         """Admit an association.
@@ -82,23 +103,33 @@ class Associations:
         # Written aside and renamed: a reader never sees half an entry.
         hidden = self._folder / f".{entry.id}"
         hidden.write_text(json.dumps(asdict(entry)), encoding="utf-8")
-        hidden.rename(self._folder / entry.id)
-        entries = list(self.all())
-        of_sender = sum(other.ae_title == entry.ae_title for other in entries)
-        if len(entries) > limit or of_sender > limit_of_sender:
+        hidden.rename(self._folder / _name(entry.id, entry.ae_title))
+        names = self._names()
+        of_sender = sum(name.endswith(_name("", entry.ae_title)) for name in names)
+        if len(names) > limit or of_sender > limit_of_sender:
             self.leave(entry.id)
             raise TooManyAssociationsError("too many associations are open")
 
     def leave(self, association: str) -> None:
         """Remove an association that has ended."""
-        (self._folder / association).unlink(missing_ok=True)
+        for path in self._folder.glob(f"{association}~*"):
+            path.unlink(missing_ok=True)
 
     def all(self) -> Iterator[OpenAssociation]:
         """Yield the associations that are open now, of every process."""
-        try:
-            paths = [path for path in self._folder.iterdir() if not path.name.startswith(".")]
-        except FileNotFoundError:
-            return
-        for path in paths:
+        for name in self._names():
             with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
-                yield OpenAssociation(**json.loads(path.read_text(encoding="utf-8")))
+                text = (self._folder / name).read_text(encoding="utf-8")
+                yield OpenAssociation(**json.loads(text))
+
+    def _names(self) -> list[str]:
+        """Return the entries' names; what begins with a dot is none of them."""
+        try:
+            return [path.name for path in self._folder.iterdir() if path.name[0] != "."]
+        except FileNotFoundError:
+            return []
+
+
+def _name(association: str, ae_title: str) -> str:
+    """Return an entry's name; it tells whose it is, so that limits are counted unopened."""
+    return f"{association}~{quote(ae_title, safe='')}"

@@ -3,8 +3,9 @@
 pydicom's own conversions raise or warn (quoting the value) on much of what real archives hold. The
 rules here:
 
-* text is decoded by Specific Character Set; without one, or with one that nobody knows, it is
-  ASCII; bytes that cannot be decoded become U+FFFD, never a guess at other letters;
+* text is decoded by Specific Character Set, an item's own one where it has any, or by what the
+  sender's settings say instead (`dicom_node.character_sets`); bytes that cannot be decoded become
+  U+FFFD, never a guess at other letters, and `text_problem` tells of them;
 * control characters are dropped, spaces at the ends too;
 * several values where the standard grants one: identifiers and text keep them all, joined by
   backslashes as stored (half a Patient ID may be somebody else's), codes keep the first;
@@ -16,18 +17,19 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
-from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dicom_node import PYDICOM_ERRORS
+from dicom_node.character_sets import CharacterSet, declared
 
 _UNDEFINED_LENGTH = 0xFFFFFFFF
-_DELIMITERS = b"\r\n\t\f^=\\"
+# Of every object dozens are asked for, always the same ones.
+_tag = cache(Tag)
 
 
 def _without_controls(text: str) -> str:
@@ -42,25 +44,41 @@ class Attributes:
     To be used under ``pydicom_warnings("ignore")``.
     """
 
-    def __init__(self, dataset: Dataset, encodings: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        character_set: CharacterSet | None = None,
+        problems: list[str] | None = None,
+    ) -> None:
+        """Look at a data set.
+
+        Args:
+            dataset: As pydicom has read it.
+            character_set: The one of the data set around it, or the sender's override.
+            problems: Where to write down what is wrong with its text.
+        """
         self.dataset = dataset
-        self._encodings = encodings or self._read_encodings()
+        self._problems = [] if problems is None else problems
+        if character_set is None or not character_set.is_override:
+            own = self.codes("SpecificCharacterSet")
+            if character_set is None or any(own):
+                character_set = declared(own)
+        self._character_set = character_set
 
-    def _read_encodings(self) -> list[str]:
-        terms = self.codes("SpecificCharacterSet")
-        if not any(terms) or any(term not in python_encoding for term in terms):
-            return ["ascii"]
-        # ISO_IR 6 and an empty first term mean ASCII, where pydicom would take Latin-1.
-        return ["ascii" if e == "iso8859" else e for e in convert_encodings(list(terms))]
+    @property
+    def text_problem(self) -> str:
+        """What is wrong with the text that was read so far, items included; no patient data."""
+        return "; ".join(dict.fromkeys(self._problems))
 
-    def _raw(self, keyword: str) -> DataElement | RawDataElement | None:
+    def _element(self, keyword: str) -> DataElement | RawDataElement | None:
         try:
-            return self.dataset.get_item(Tag(keyword))
+            return self.dataset.get_item(_tag(keyword))
         except PYDICOM_ERRORS:
             return None
 
-    def _bytes(self, keyword: str) -> bytes:
-        value = getattr(self._raw(keyword), "value", None)
+    def raw(self, keyword: str) -> bytes:
+        """Return an attribute's bytes as they came, padding included."""
+        value = getattr(self._element(keyword), "value", None)
         if value is None or isinstance(value, bytes):
             return value or b""
         # pydicom itself has converted it while it read: Specific Character Set, always ASCII.
@@ -79,16 +97,14 @@ class Attributes:
 
     def text(self, keyword: str) -> str:
         """Return an attribute as text, all its values."""
-        value = self._bytes(keyword)
-        try:
-            text = decode_bytes(value, self._encodings, set(_DELIMITERS))
-        except PYDICOM_ERRORS:
-            text = value.decode("ascii", "replace")
+        text, problem = self._character_set.decode(self.raw(keyword))
+        if problem:
+            self._problems.append(problem)
         return _without_controls(text)
 
     def codes(self, keyword: str) -> tuple[str, ...]:
         """Return the values of an attribute that is plain ASCII, such as CS and UI."""
-        text = _without_controls(self._bytes(keyword).decode("ascii", "replace"))
+        text = _without_controls(self.raw(keyword).decode("ascii", "replace"))
         return tuple(part.strip() for part in text.split("\\")) if text else ()
 
     def code(self, keyword: str) -> str:
@@ -113,7 +129,7 @@ class Attributes:
 
     def unsigned(self, keyword: str) -> int:
         """Return a US, 0 where it is absent."""
-        element = self._raw(keyword)
+        element = self._element(keyword)
         if isinstance(element, RawDataElement):
             order: Literal["little", "big"] = "little" if element.is_little_endian else "big"
             return int.from_bytes((element.value or b"")[:2], order)
@@ -132,11 +148,17 @@ class Attributes:
 
     def items(self, keyword: str) -> list[Attributes]:
         """Return the items of a sequence; none where it is absent or cannot be parsed."""
+        if self._element(keyword) is None:
+            return []
         try:
-            return [Attributes(item, self._encodings) for item in self.dataset.get(keyword) or []]
-        except PYDICOM_ERRORS:
+            return [self._within(item) for item in self.dataset.get(keyword) or []]
+        except (*PYDICOM_ERRORS, OSError):
+            # OSError: pydicom's word for a sequence that ends too early.
             return []
 
     def item(self, keyword: str) -> Attributes:
         """Return the first item of a sequence; an empty one where there is none."""
-        return next(iter(self.items(keyword)), Attributes(Dataset(), self._encodings))
+        return next(iter(self.items(keyword)), None) or self._within(Dataset())
+
+    def _within(self, item: Dataset) -> Attributes:
+        return Attributes(item, self._character_set, self._problems)

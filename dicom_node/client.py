@@ -3,28 +3,21 @@
 Objects leave as the bytes they were handed over in: pynetdicom is told to send the data set from
 the file (``STORE_SEND_CHUNKED_DATASET``) instead of decoding and encoding it anew, and only the
 file's own transfer syntax is proposed.
-
-TCP_NODELAY is set on each connection: without it every request waits some 45 ms for the peer's
-delayed acknowledgement.
 """
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, _config, build_context
+from pynetdicom import _config, build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
-from pynetdicom.transport import AssociationSocket
 
 from core.errors import (
     PeerRefusedError,
@@ -32,17 +25,15 @@ from core.errors import (
     TransientError,
     UnreadableInstanceError,
 )
+from dicom_node.connecting import Peer, associate
 from dicom_node.header import InstanceHeader, read_header
+
+__all__ = ["Peer", "SentFile", "StoreAnswer", "echo", "send_files", "store"]
 
 _config.STORE_SEND_CHUNKED_DATASET = True
 
 # PS3.8 9.3.2: context identifiers are the odd numbers of one byte.
 _MAX_CONTEXTS = 128
-# What a peer may send us in one PDU; answers are short, so the size hardly matters here.
-_MAX_PDU = 131_072
-
-# How long a connection's thread may take to notice that it is over.
-_THREAD_SECONDS = 5.0
 
 _SUCCESS = 0x0000
 _WARNING_RANGE = range(0xB000, 0xC000)
@@ -62,26 +53,6 @@ _REFUSALS = (
     (range(0x0122, 0x0123), "SOP class not supported"),
     (range(0x0124, 0x0125), "not authorised"),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peer:
-    """Whom to call, as whom, and how long to wait.
-
-    Attributes:
-        connect_seconds: For the TCP connection.
-        answer_seconds: For each answer: to the association request and to each message.
-    """
-
-    ae_title: str
-    host: str
-    port: int
-    calling_ae_title: str = "TAQRIR"
-    connect_seconds: float = 10.0
-    answer_seconds: float = 30.0
-
-    def __str__(self) -> str:
-        return f"{self.ae_title} at {self.host}:{self.port}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +98,7 @@ def echo(peer: Peer) -> None:
         PeerRefusedError: The answer was no.
         TransientError: The answer was "not now".
     """
-    with _association(peer, [build_context(Verification)]) as association:
+    with associate(peer, [build_context(Verification)]) as association:
         status = _status_of(association.send_c_echo(), peer)
         if status != _SUCCESS:
             raise PeerRefusedError(f"{peer} answered C-ECHO with status {status:04X}.")
@@ -145,7 +116,7 @@ def store(peer: Peer, data: bytes) -> StoreAnswer:
     """
     header = read_header(BytesIO(data))
     with (
-        _association(peer, [_context_for(header)]) as association,
+        associate(peer, [_context_for(header)]) as association,
         # pynetdicom sends undecoded bytes from a file only.
         tempfile.NamedTemporaryFile(suffix=".dcm") as file,
     ):
@@ -219,7 +190,7 @@ def _send_batch(
     contexts = {(h.sop_class_uid, h.transfer_syntax_uid): _context_for(h) for _, h in batch}
     waiting = list(reversed(batch))
     try:
-        with _association(peer, list(contexts.values())) as association:
+        with associate(peer, list(contexts.values())) as association:
             while waiting:
                 path, header = waiting[-1]
                 report(_send_one(association, peer, path, header))
@@ -245,82 +216,6 @@ def _send_one(association: Association, peer: Peer, path: Path, header: Instance
 
 def _context_for(header: InstanceHeader) -> PresentationContext:
     return build_context(header.sop_class_uid, header.transfer_syntax_uid)
-
-
-class _Entity(AE):
-    """An application entity whose connections are closed for certain.
-
-    pynetdicom forgets to close a socket whose shutdown fails, which is every one that the peer
-    never accepted or has closed already. It also leaves Nagle's algorithm on.
-    """
-
-    def __init__(self, ae_title: str) -> None:
-        super().__init__(ae_title)
-        self._connections: list[socket.socket] = []
-
-    def _create_socket(self, *arguments: Any) -> AssociationSocket:
-        transport = super()._create_socket(*arguments)
-        if transport.socket is not None:
-            transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connections.append(transport.socket)
-        return transport
-
-    def close(self) -> None:
-        """Close what was opened."""
-        for connection in self._connections:
-            connection.close()
-
-
-@contextmanager
-def _association(peer: Peer, contexts: list[PresentationContext]) -> Iterator[Association]:
-    """Give an established association; released at the end, aborted on an error."""
-    with closing(_Entity(peer.calling_ae_title)) as entity:
-        entity.connection_timeout = peer.connect_seconds
-        entity.acse_timeout = entity.dimse_timeout = peer.answer_seconds
-        entity.network_timeout = peer.answer_seconds
-        try:
-            association = entity.associate(
-                peer.host, peer.port, contexts, ae_title=peer.ae_title, max_pdu=_MAX_PDU
-            )
-        except OSError:
-            raise PeerUnreachableError(f"The host name of {peer} cannot be resolved.") from None
-        try:
-            _require_established(association, peer)
-            yield association
-        except BaseException:
-            association.abort()
-            raise
-        else:
-            association.release()
-        finally:
-            # The thread that reads from the socket ends before the socket does.
-            association.dul.join(_THREAD_SECONDS)
-
-
-def _require_established(association: Association, peer: Peer) -> None:
-    """Say why there is no association, if there is none.
-
-    Raises:
-        PeerUnreachableError, PeerRefusedError, TransientError: As `echo` says.
-    """
-    if association.is_established:
-        return
-    if association.is_rejected:
-        answer: Any = association.acceptor.primitive
-        sentence = f"{peer} rejected the association: {answer.reason_str}."
-        is_permanent = answer.result == 0x01  # PS3.8 9.3.4
-        raise PeerRefusedError(sentence) if is_permanent else TransientError(sentence)
-    if association.rejected_contexts:
-        raise PeerRefusedError(f"{peer} takes none of the objects: {_contexts(association)}.")
-    raise PeerUnreachableError(f"There is no connection to {peer}.")
-
-
-def _contexts(association: Association) -> str:
-    names = {
-        f"{c.abstract_syntax.name if c.abstract_syntax else ''} ({c.status.lower()})"
-        for c in association.rejected_contexts
-    }
-    return ", ".join(sorted(names))
 
 
 def _store_file(association: Association, path: Path, peer: Peer) -> StoreAnswer:

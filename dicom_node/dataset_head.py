@@ -32,6 +32,7 @@ _WANTED = frozenset((_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES))
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ITEM_GROUP = 0xFFFE
 _DEEPEST = 32
+_INFLATED_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,19 +63,20 @@ def read_head(data: bytes, transfer_syntax_uid: str) -> Head:
     if transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
         data = _inflate(data)
     is_big = transfer_syntax_uid == ExplicitVRBigEndian
-    walk = _Walk(data, is_big=is_big, is_implicit=transfer_syntax_uid == ImplicitVRLittleEndian)
+    walk = Walk(data, is_big=is_big, is_implicit=transfer_syntax_uid == ImplicitVRLittleEndian)
     return walk.head()
 
 
 def _inflate(data: bytes) -> bytes:
-    # As many bytes come out as went in, which is less than the whole: no bomb can grow.
+    # No bomb can grow: no more comes out than a head needs, or than went in.
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, max(len(data), 1))
+        limit = max(len(data), _INFLATED_BYTES)
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limit)
     except zlib.error:
         raise UnreadableInstanceError("the deflated data set is damaged") from None
 
 
-class _Walk:
+class Walk:
     """Steps over elements; every length is checked against the bytes that there are."""
 
     def __init__(self, data: bytes, *, is_big: bool, is_implicit: bool) -> None:
@@ -88,6 +90,7 @@ class _Walk:
         self._implicit = Struct(f"{order}HHL").unpack_from
 
     def head(self) -> Head:
+        """Return the UIDs at the start of a data set."""
         found = self._top_level()
         return Head(
             sop_class_uid=found.get(_SOP_CLASS, ""),
@@ -164,5 +167,5 @@ class _Walk:
         """Return the offset behind a value of undefined length, whose VR was the last one read."""
         if self._is_unknown:
             # Unknown to whoever wrote it explicitly: what is inside stayed implicit (PS3.5 6.2.2).
-            return _Walk(self._data, is_big=False, is_implicit=True).after_sequence(at, depth)
+            return Walk(self._data, is_big=False, is_implicit=True).after_sequence(at, depth)
         return self.after_sequence(at, depth)

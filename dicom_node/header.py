@@ -6,23 +6,30 @@ How text, codes and numbers are taken out of what real archives hold says `dicom
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from core.errors import UnreadableInstanceError
 from core.identifiers import DEVICE_UID
 from core.report import Patient, StudyHeader
 from dicom_node import PYDICOM_ERRORS, pydicom_warnings
 from dicom_node.attributes import Attributes
+from dicom_node.character_sets import ASCII, overriding
 from dicom_node.contexts import is_image
+from dicom_node.inflation import inflate
+from dicom_node.raw_elements import read_plain
 
 # Nothing that we read is longer; longer elements stay in the file.
 _DEFER_BYTES = 16 << 20
 _UID_LENGTH = 64
+# Three component groups of 64 letters need a fifth of it (PS3.5 6.2); more is no name.
+_NAME_BYTES = 4096
 _ORIENTATION_VALUES, _POSITION_VALUES = 6, 3
 # Direction cosines of one stack differ in the last printed digits only.
 _SAME_DIRECTION = 1e-4
@@ -39,7 +46,12 @@ class InstanceHeader:
         patient_orientation: (0020,0020), e.g. ``("L", "F")``.
         image_orientation: Six direction cosines; empty where absent or not the same in all frames.
         image_position: Three coordinates in mm of the first frame; empty where absent.
+        quality_control_image: ``YES`` for a phantom's image; empty where absent.
+        quality_control_subject: ``YES`` where the patient is a phantom; empty where absent.
         is_own: We made it: it carries our device UID, whatever the database remembers.
+        patient_name_bytes: Patient's Name as it came, in hexadecimal digits: the name itself says
+            what the character set made of it.
+        text_problem: What is wrong with the text's character set, a sentence without patient data.
     """
 
     study_uid: str
@@ -75,7 +87,11 @@ class InstanceHeader:
     view_position: str = ""
     photometric_interpretation: str = ""
     manufacturer: str = ""
+    quality_control_image: str = ""
+    quality_control_subject: str = ""
     is_own: bool = False
+    patient_name_bytes: str = field(default="", repr=False)
+    text_problem: str = ""
 
     @property
     def is_image(self) -> bool:
@@ -102,7 +118,8 @@ class InstanceHeader:
 
 def to_plain(header: InstanceHeader) -> dict[str, Any]:
     """Return a header as what JSON can hold."""
-    return asdict(header)
+    # `asdict` copies deeply, which takes ten times as long; nothing in here can change.
+    return {**vars(header), "patient": dict(vars(header.patient))}
 
 
 def from_plain(data: dict[str, Any]) -> InstanceHeader:
@@ -126,24 +143,44 @@ def is_valid_uid(text: str) -> bool:
     return len(text) <= _UID_LENGTH and is_digits_and_dots and all(text.split("."))
 
 
-def read_header(source: Path | BinaryIO) -> InstanceHeader:
+def read_header(source: Path | BinaryIO, character_set: str = "") -> InstanceHeader:
     """Read an instance's header; the pixels stay where they are.
+
+    Args:
+        source: The file.
+        character_set: What its text is in, whatever it says itself: a setting that was checked
+            (`core.character_sets.check_character_set`). Empty: what the object says.
 
     Raises:
         UnreadableInstanceError: Not a DICOM file, cut off, or without usable UIDs.
         OSError: The file itself cannot be read.
     """
     with pydicom_warnings("ignore"):
-        try:
-            dataset = dcmread(source, stop_before_pixels=True, defer_size=_DEFER_BYTES)
-        except PYDICOM_ERRORS:
-            raise UnreadableInstanceError(
-                "This is not a DICOM file, or it is damaged at its start."
-            ) from None
-        attributes = Attributes(dataset)
+        attributes = Attributes(_read(source), overriding(character_set))
         if attributes.is_cut_off():
             raise UnreadableInstanceError("The DICOM file is cut off; send it again.")
         return _header(attributes)
+
+
+def _read(source: Path | BinaryIO) -> Dataset:
+    if isinstance(source, BytesIO) and (plain := read_plain(source.getvalue())) is not None:
+        return plain
+    inflated = inflate(source)
+    file = source if inflated is None else inflated.file
+    try:
+        dataset = dcmread(file, stop_before_pixels=True, defer_size=_DEFER_BYTES)
+    except (*PYDICOM_ERRORS, OSError) as error:
+        # Of a sequence that ends too early pydicom says so by an OSError of its own.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UnreadableInstanceError(
+            "This is not a DICOM file, or it is damaged at its start."
+        ) from None
+    if inflated is not None:
+        if not inflated.is_whole and inflated.is_read_through:
+            raise UnreadableInstanceError("The deflated data set is too large before its pixels.")
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    return dataset
 
 
 def _header(attributes: Attributes) -> InstanceHeader:
@@ -159,19 +196,22 @@ def _header(attributes: Attributes) -> InstanceHeader:
             what = name.removesuffix("_uid").replace("_", " ")
             raise UnreadableInstanceError(f"The object has no valid {what} UID.")
     orientation, position = _geometry(attributes)
+    values = _study_values(attributes) | _series_values(attributes)
     return InstanceHeader(
         **uids,
-        **_study_values(attributes),
-        **_series_values(attributes),
+        **values,
         image_orientation=orientation,
         image_position=position,
         is_own=_is_own(attributes),
+        patient_name_bytes=attributes.raw("PatientName")[:_NAME_BYTES].hex(),
+        # Known only once all text has been read.
+        text_problem=attributes.text_problem,
     )
 
 
 def _transfer_syntax(dataset: Dataset) -> str:
     meta = getattr(dataset, "file_meta", None)
-    return "" if meta is None else Attributes(meta, ["ascii"]).code("TransferSyntaxUID")
+    return "" if meta is None else Attributes(meta, ASCII).code("TransferSyntaxUID")
 
 
 def _study_values(attributes: Attributes) -> dict[str, Any]:
@@ -217,6 +257,8 @@ def _series_values(attributes: Attributes) -> dict[str, Any]:
         "view_position": attributes.code("ViewPosition").upper(),
         "photometric_interpretation": attributes.code("PhotometricInterpretation").upper(),
         "manufacturer": attributes.text("Manufacturer"),
+        "quality_control_image": attributes.code("QualityControlImage").upper(),
+        "quality_control_subject": attributes.code("QualityControlSubject").upper(),
     }
 
 

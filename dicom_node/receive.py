@@ -34,7 +34,6 @@ _PREAMBLE = b"\0" * 128 + b"DICM"
 # How much of an object is read back for its UIDs: nearly always the first bite is enough.
 _HEAD_BYTES = (8 << 10, 128 << 10, 32 << 20)
 _LOOK_AT_THE_DISK_EVERY_BYTES = 64 << 20
-_UID_LENGTH = 64
 _log = log(__name__)
 
 
@@ -86,10 +85,26 @@ class Reception:
 
     A refusal does not end the pieces: the sender goes on until its data set is through, and hears
     the status then (PS3.7 9.1.1). What comes behind a refusal is dropped.
+
+    Args:
+        files: Where it goes.
+        request: What its command said.
+        policy: What Success promises.
+        association: Which one brings it.
+        refusal: It was refused before its first byte.
+
+    Attributes:
+        problem: Why it is refused, in words fit for an Error Comment; empty where it is not.
     """
 
     def __init__(
-        self, files: InstanceFiles, request: StoreRequest, policy: StorePolicy, association: str
+        self,
+        files: InstanceFiles,
+        request: StoreRequest,
+        policy: StorePolicy,
+        association: str,
+        *,
+        refusal: tuple[Status, str] | None = None,
     ) -> None:
         self._files = files
         self._request = request
@@ -98,7 +113,10 @@ class Reception:
         self._incoming: Incoming | None = None
         self._meta_bytes = 0
         self._until_next_look = _LOOK_AT_THE_DISK_EVERY_BYTES
-        if not is_valid_uid(request.sop_instance_uid):
+        self.problem = ""
+        if refusal is not None:
+            self._refuse(*refusal)
+        elif not is_valid_uid(request.sop_instance_uid):
             self._refuse(Status.INVALID_INSTANCE, "its SOP Instance UID is none")
         elif not policy.has_room(files):
             self._refuse(Status.OUT_OF_RESOURCES, "the disk is nearly full")
@@ -186,14 +204,17 @@ class Reception:
         return self._refuse(Status.OUT_OF_RESOURCES, f"it cannot be written: {name}")
 
     def _refuse(self, status: Status, reason: str) -> Status:
+        uid = self._request.sop_instance_uid
         _log.warning(
             "instance_refused",
-            uid=self._request.sop_instance_uid[:_UID_LENGTH],
+            # What is no UID may be anything, a name too.
+            uid=uid if is_valid_uid(uid) else "",
             ae_title=self._request.calling_ae_title,
             status=f"{status:04X}",
             reason=reason,
         )
         self._refusal = status
+        self.problem = reason
         self.abandon()
         return status
 

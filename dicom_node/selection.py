@@ -1,8 +1,9 @@
 """Which frames of a study the model sees, and why: a written rule, applied without looking.
 
-Candidates are instances of the radiography, CT and MR storage classes (`_FAMILIES`) that are not
-localizers and that we did not make ourselves; secondary captures belong to no family. Of the
-modalities CR, DX, CT and MR the one with the most frames is read (first of that list on a tie).
+Candidates are images that we read (`dicom_node.eligibility`): of the radiography, CT and MR storage
+classes, no localizers, screen saves or phantoms, not made by ourselves; secondary captures only
+where the site's rules let them in. Of the modalities CR, DX, CT and MR the one with the most frames
+is read (first of that list on a tie).
 
 **CR and DX**: one image a view, at most `limit`, frontal views before lateral before others. A view
 is body part, laterality and View Position, or the plane by Patient Orientation where View Position
@@ -33,25 +34,13 @@ from pydicom import uid
 from core.drafting import DraftContext, ModelImage
 from core.errors import NotForUsError, UnsupportedPixelsError
 from core.report import FrameReference
+from dicom_node.eligibility import READ_MODALITIES, is_secondary_capture, obstacle, read_as
 from dicom_node.header import InstanceHeader
 from dicom_node.orientation import Orientation, display_transform
 from dicom_node.patient_age import age_band
 from dicom_node.pixels import render
 
 FRAME_LIMIT = 4
-_MODALITIES = ("CR", "DX", "CT", "MR")
-# Modalities that may stand in an object of a class, the usual one first.
-_FAMILIES: dict[str, tuple[str, ...]] = {
-    uid.ComputedRadiographyImageStorage: ("CR", "DX"),
-    uid.DigitalXRayImageStorageForPresentation: ("DX", "CR"),
-    uid.DigitalXRayImageStorageForProcessing: ("DX", "CR"),
-    uid.CTImageStorage: ("CT",),
-    uid.EnhancedCTImageStorage: ("CT",),
-    uid.LegacyConvertedEnhancedCTImageStorage: ("CT",),
-    uid.MRImageStorage: ("MR",),
-    uid.EnhancedMRImageStorage: ("MR",),
-    uid.LegacyConvertedEnhancedMRImageStorage: ("MR",),
-}
 # Direction cosines of slices of one stack; about one degree.
 _SAME_DIRECTION = 0.02
 _PLANE_ORDER = {"frontal": 0, "lateral": 1}
@@ -97,20 +86,34 @@ class RenderedSelection:
     unreadable: tuple[str, ...]
 
 
-def select(instances: Sequence[InstanceHeader], limit: int = FRAME_LIMIT) -> Selection:
+def select(
+    instances: Sequence[InstanceHeader],
+    limit: int = FRAME_LIMIT,
+    *,
+    with_secondary_captures: bool = False,
+) -> Selection:
     """Choose the frames of a study by the rule above; the order of instances does not matter.
+
+    Args:
+        instances: The study's images.
+        limit: At most so many frames.
+        with_secondary_captures: The secondary captures among them were let in by a rule.
 
     Raises:
         NotForUsError: There is nothing that we read.
     """
-    candidates = [i for i in instances if _modality(i) and not _is_left_out(i)]
+    candidates = [
+        i
+        for i in instances
+        if not obstacle(i) and (with_secondary_captures or not is_secondary_capture(i))
+    ]
     if not candidates:
         raise NotForUsError(_why_nothing(instances))
     frames_of: dict[str, int] = defaultdict(int)
     for instance in candidates:
-        frames_of[_modality(instance)] += instance.number_of_frames
-    modality = max(_MODALITIES, key=lambda m: (frames_of[m], -_MODALITIES.index(m)))
-    ours = [i for i in candidates if _modality(i) == modality]
+        frames_of[read_as(instance)] += instance.number_of_frames
+    modality = max(READ_MODALITIES, key=lambda m: (frames_of[m], -READ_MODALITIES.index(m)))
+    ours = [i for i in candidates if read_as(i) == modality]
     choose = _choose_views if modality in {"CR", "DX"} else _choose_slices
     frames, reasons = choose(ours, limit)
     others = {m for m, count in frames_of.items() if count and m != modality}
@@ -169,21 +172,10 @@ def _code(text: str) -> str:
     return text if re.fullmatch(r"[A-Z][A-Z _]{0,15}", text) else ""
 
 
-def _modality(instance: InstanceHeader) -> str:
-    """Return the modality that we read an instance as; empty where it is none of ours."""
-    family = _FAMILIES.get(instance.sop_class_uid, ())
-    if instance.modality and instance.modality not in family:
-        return ""
-    return instance.modality or next(iter(family), "")
-
-
-def _is_left_out(instance: InstanceHeader) -> bool:
-    return instance.is_own or "LOCALIZER" in instance.image_type
-
-
 def _why_nothing(instances: Sequence[InstanceHeader]) -> str:
-    if any(_modality(i) and not i.is_own for i in instances):
-        return "The study holds localizer images only."
+    read = [i for i in instances if read_as(i) and not is_secondary_capture(i) and not i.is_own]
+    if obstacles := {obstacle(i) for i in read}:
+        return f"No image of the study is drafted for: each is {' or '.join(sorted(obstacles))}."
     seen = sorted({i.modality or "unknown" for i in instances if not i.is_own})
     instead = f"; it holds: {', '.join(seen)}" if seen else ""
     return f"The study holds no CR, DX, CT or MR image that we read{instead}."
@@ -191,7 +183,7 @@ def _why_nothing(instances: Sequence[InstanceHeader]) -> str:
 
 def _orientation(instance: InstanceHeader) -> Orientation:
     return display_transform(
-        modality=_modality(instance),
+        modality=read_as(instance),
         patient_orientation=instance.patient_orientation,
         image_orientation=instance.image_orientation,
         patient_position=instance.patient_position,

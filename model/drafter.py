@@ -69,7 +69,9 @@ class ModelDrafter:
         if task is not Task.REPORT_EN:
             basis = Task.REPORT_AR if task is Task.SUMMARY_AR else Task.REPORT_EN
             source = answers[basis].raw
-        completion = self._engine.generate(question(task, request.context, source), request.images)
+        completion = self._engine.generate(
+            question(task, request.context, source), request.images, request.max_new_tokens
+        )
         parse = parse_report if task in _REPORTS.values() else parse_summary
         parsed = parse(completion.text, _LANGUAGES[task])
         return WrittenText(

@@ -82,12 +82,15 @@ class Engine:
                     torch.set_num_threads(1)
             return self._loaded
 
-    def generate(self, question_text: str, images: Sequence[ModelImage]) -> Completion:
+    def generate(
+        self, question_text: str, images: Sequence[ModelImage], max_new_tokens: int | None = None
+    ) -> Completion:
         """Answer a question about pictures.
 
         Args:
             question_text: From `model.prompts.question`.
             images: At least one, in the order in which the prompt shows them.
+            max_new_tokens: Longest answer; the engine's own limit where None.
 
         Raises:
             PermanentError: There is no picture, or question and pictures fill the model's context.
@@ -96,9 +99,11 @@ class Engine:
         if not images:
             raise PermanentError("A draft needs at least one picture.")
         with self._lock, torch.inference_mode(), _memory_errors():
-            return self._generate(question_text, images)
+            return self._generate(question_text, images, max_new_tokens or self._max_new_tokens)
 
-    def _generate(self, question_text: str, images: Sequence[ModelImage]) -> Completion:
+    def _generate(
+        self, question_text: str, images: Sequence[ModelImage], max_new_tokens: int
+    ) -> Completion:
         from transformers import GenerationConfig
 
         loaded = self.load()
@@ -124,7 +129,7 @@ class Engine:
                 do_sample=False,
                 num_beams=1,
                 use_cache=True,
-                max_new_tokens=min(self._max_new_tokens, room),
+                max_new_tokens=min(max_new_tokens, room),
                 eos_token_id=ends,
                 pad_token_id=ends[0],
             ),

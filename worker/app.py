@@ -25,7 +25,7 @@ from core.queue import (
 from core.settings import Settings
 from worker.deliver import deliver
 from worker.parts import Parts
-from worker.pipeline import draft_study
+from worker.pipeline import draft_next
 
 # One drafting process: a model fills a device, and two on one would halve each other. Delivering
 # waits for peers, so that a few processes keep a slow destination from holding up the rest.
@@ -38,7 +38,9 @@ def make_worker(parts: Parts) -> Celery:
 
     @app.task(name=DRAFT_TASK)
     def draft(study: int) -> None:
-        draft_study(parts, study)
+        # The number is for whoever looks into the queue; what comes next, the database says.
+        del study
+        draft_next(parts)
 
     @app.task(name=DELIVER_TASK)
     def deliver_one(delivery: int) -> None:

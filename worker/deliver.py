@@ -19,7 +19,7 @@ from core.lifecycle import DeliveryState
 from core.log import log
 from core.report import from_json
 from core.tables import Artifact, Delivery, Draft
-from worker import results
+from worker import auditing, results
 from worker.parts import Parts
 from worker.planning import find_destination
 
@@ -146,6 +146,7 @@ def _finish(
     parts: Parts, session: Session, delivery: Delivery, state: DeliveryState, reason: str
 ) -> None:
     outbox.finish(session, delivery, state, at=parts.clock(), actor=parts.name, reason=reason)
+    auditing.tell_delivery(parts, session, delivery, state, reason)
     _log.info(
         "delivery_ended",
         delivery=delivery.id,

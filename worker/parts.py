@@ -10,6 +10,7 @@ from functools import cached_property
 
 from sqlalchemy import Engine
 
+from core.audit import AuditTrail
 from core.blobs import InstanceFiles
 from core.clock import Clock, utcnow
 from core.database import database_url, open_engine
@@ -40,6 +41,11 @@ class Parts:
     def files(self) -> InstanceFiles:
         """The received objects."""
         return InstanceFiles(self.settings.data_dir)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        """The audit trail."""
+        return AuditTrail(self.settings, self.clock)
 
     @cached_property
     def doorbell(self) -> Doorbell:

@@ -38,18 +38,42 @@ from worker.seeing import look_at
 _log = log(__name__)
 # Most severe last.
 _SEVERITIES = (Severity.NOTE, Severity.WARN, Severity.BLOCK)
+# A ring takes the first study in line that no other worker takes; so many may be at it at once.
+_CANDIDATES = 16
+
+
+def draft_next(parts: Parts) -> bool:
+    """Draft for the most urgent study that waits; True where this call recorded something.
+
+    Which study was rung for plays no part: there is a ring for each, and the database knows their
+    order. So a stat study overtakes all that was rung for before it, whatever the broker does with
+    the order of messages, and also where it lost them and the sweep rang again.
+    """
+    with reading(parts.engine) as session:
+        waiting = store.due_studies(session, at=parts.clock(), limit=_CANDIDATES)
+    for study_id in waiting:
+        try:
+            study = _claim(parts, study_id)
+        except TransitionError:
+            # Another worker was faster; the next one in line, then.
+            continue
+        return _draft_claimed(parts, study)
+    return False
 
 
 def draft_study(parts: Parts, study_id: int) -> bool:
     """Draft for a study if it waits for that; True where this call recorded something.
 
-    A ring for a study that somebody else drafts, or that is done, is not an error: rings are
-    repeated on purpose.
+    A call for a study that somebody else drafts, or that is done, is not an error.
     """
     try:
         study = _claim(parts, study_id)
     except TransitionError:
         return False
+    return _draft_claimed(parts, study)
+
+
+def _draft_claimed(parts: Parts, study: Study) -> bool:
     _log.info("draft_started", study=study.id, version=study.version, attempt=study.attempts + 1)
     with Lease(parts, study) as lease:
         write = _work(parts, study, lease)
@@ -79,7 +103,7 @@ def _work(parts: Parts, study: Study, lease: Lease) -> Callable[[Session], None]
     except Exception as error:  # noqa: BLE001  the task's border: every error ends in a state
         return _outcome_of(parts, study, error)
     seconds = time.monotonic() - began
-    return _recording(parts, study, report, _explain(selection, rendering), seconds)
+    return _recording(parts, study, report, _explain(study, selection, rendering), seconds)
 
 
 def _outcome_of(parts: Parts, study: Study, error: Exception) -> Callable[[Session], None]:
@@ -112,6 +136,7 @@ def _draft(
         context=draft_context(selection),
         languages=parts.settings.model.languages,
         severities=(("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),),
+        max_new_tokens=study.options.get("max_new_tokens"),
     )
 
     def on_step(step: str) -> None:
@@ -130,9 +155,12 @@ def _orientation_severity(parts: Parts, study: Study) -> Severity:
     return max(configured, key=_SEVERITIES.index, default=Severity.BLOCK)
 
 
-def _explain(selection: Selection, rendering: RenderedSelection) -> dict[str, Any]:
+def _explain(study: Study, selection: Selection, rendering: RenderedSelection) -> dict[str, Any]:
     """Return what the model saw and why, as it is stored with the draft."""
     return {
+        "rule": study.rule,
+        "priority": study.priority,
+        "options": study.options,
         "frames": [asdict(image.frame) for image in rendering.images],
         "reasons": [*selection.reasons, *rendering.unreadable],
     }
@@ -210,6 +238,7 @@ def _recording(
             "seconds": round(seconds, 1),
             "images": len(report.frames),
             "findings": sorted({finding.code for finding in report.findings}),
+            "rule": study.rule,
         }
         store.advance(
             session,

@@ -13,6 +13,7 @@ from core.identifiers import document_series_uid
 from core.report import Language, Report, StudyHeader
 from core.settings import PacsSettings, RisSettings, Settings
 from dicom_node import client, report_sr
+from dicom_node.tls_context import peer_tls
 from hl7 import mllp, oru
 
 _SENDING_APPLICATION = "TAQRIR"
@@ -91,6 +92,7 @@ def peer_of(settings: Settings, pacs: PacsSettings) -> client.Peer:
         port=pacs.port,
         calling_ae_title=settings.node.ae_title,
         answer_seconds=settings.delivery.timeout_seconds,
+        tls=peer_tls(pacs.tls, settings.resolve),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from core import store
 from core.database import reading
@@ -27,8 +28,13 @@ def look_at(parts: Parts, study: Study) -> tuple[Selection, RenderedSelection]:
         PatientConflictError: The study's objects name different patients.
         NotForUsError: It holds nothing that we read, or nothing that can be read.
     """
-    headers = _headers(parts, study)
-    selection = select_frames(headers, limit=parts.settings.model.max_images)
+    headers, others = _headers(parts, study)
+    choose = partial(
+        select_frames,
+        limit=study.options.get("max_images", parts.settings.model.max_images),
+        with_secondary_captures=bool(study.rule),
+    )
+    selection = choose(headers)
     seen: tuple[Selection, RenderedSelection] | None = None
     problems: tuple[str, ...] = ()
     for _ in range(_CHOICES):
@@ -42,20 +48,31 @@ def look_at(parts: Parts, study: Study) -> tuple[Selection, RenderedSelection]:
         if not failed:
             break
         try:
-            selection = select_frames(headers, limit=parts.settings.model.max_images)
+            selection = choose(headers)
         except NotForUsError:
             break
     if seen is None:
         raise NotForUsError(problems[0])
-    return seen
+    selection, rendering = seen
+    if others:
+        reason = f"Left out: {others} images that are not drafted for by the rules."
+        selection = replace(selection, reasons=(*selection.reasons, reason))
+    return selection, rendering
 
 
-def _headers(parts: Parts, study: Study) -> list[InstanceHeader]:
+def _headers(parts: Parts, study: Study) -> tuple[list[InstanceHeader], int]:
+    """Return the images that the rules let in, and how many they leave out.
+
+    Where they let none in, a person asked for the study by its name (`taqrir retry`), and all that
+    it holds are looked at.
+    """
     with reading(parts.engine) as session:
         if store.has_patient_conflict(session, study.id):
             raise PatientConflictError
         instances = store.instances_of(session, study.id)
-    return [from_plain(row.header) for row in instances if row.is_image and not row.is_own]
+    images = [row for row in instances if row.is_image and not row.is_own]
+    admitted = [row for row in images if row.is_admitted] or images
+    return [from_plain(row.header) for row in admitted], len(images) - len(admitted)
 
 
 def _render(parts: Parts, study: Study, selection: Selection) -> RenderedSelection:

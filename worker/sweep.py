@@ -16,10 +16,14 @@ from core.errors import TransientError, TransitionError
 from core.lifecycle import Event
 from core.log import log
 from core.queue import DELIVER_QUEUE, DRAFT_QUEUE, QUEUES
+from worker.confirm import finish_confirming, start_confirming
 from worker.parts import Parts
+from worker.purge import PurgeLoop
 
 _log = log(__name__)
 _BEAT_SECONDS = 15.0
+# Archives that are being asked when we stop; what is not answered then is asked for again.
+_FINISH_SECONDS = 3.0
 
 
 class Sweep:
@@ -28,9 +32,11 @@ class Sweep:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._stopping = threading.Event()
+        self._purge = PurgeLoop(parts)
 
     def run(self) -> None:
         """Sweep until `stop`."""
+        self._purge.start()
         pause = self._parts.settings.worker.sweep_seconds
         since_beat = _BEAT_SECONDS
         while not self._stopping.is_set():
@@ -44,6 +50,8 @@ class Sweep:
                 for queue in QUEUES:
                     self._parts.doorbell.ring_beat(queue)
             self._stopping.wait(pause)
+        finish_confirming(_FINISH_SECONDS)
+        self._purge.stop()
 
     def stop(self) -> None:
         """End after the sweep at hand."""
@@ -51,7 +59,7 @@ class Sweep:
 
 
 def sweep_once(parts: Parts) -> None:
-    """Take back expired claims, then ring for studies and deliveries that are due."""
+    """Take back expired claims, ring for what is due, ask archives for confirmation."""
     _take_back(parts)
     with reading(parts.engine) as session:
         at = parts.clock()
@@ -63,6 +71,7 @@ def sweep_once(parts: Parts) -> None:
     if deliveries and _is_unheard(parts, DELIVER_QUEUE, len(deliveries)):
         for delivery in deliveries:
             parts.doorbell.ring_delivery(delivery)
+    start_confirming(parts)
 
 
 def _take_back(parts: Parts) -> None:

@@ -129,7 +129,7 @@ def test_the_canary_stands_in_no_log_metric_or_broker_message(
     lines = logs.getvalue().splitlines()
     assert {json.loads(line)["event"] for line in lines} >= {
         "node_listening",
-        "instance_indexed",
+        "instances_indexed",
         "study_completed",
         "draft_crashed",
         "draft_recorded",

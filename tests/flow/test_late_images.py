@@ -13,8 +13,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 from servers import wait_until
+from sqlalchemy import select
 
 from core.lifecycle import DeliveryState, Event, State
+from core.tables import Instance
 from dicom_node.demo_pacs import DemoPacs
 from worker.deliver import deliver
 
@@ -193,6 +195,37 @@ def test_another_content_before_the_study_is_complete_is_no_version(site: Site) 
 
     assert site.events() == ["instance_stored", "content_changed"]
     assert site.study().version == 1
+
+
+def test_an_earlier_content_that_comes_again_is_current_again_and_late(site: Site) -> None:
+    dark = film(value=10)
+    bright = film(dark.StudyInstanceUID, value=200, SOPInstanceUID=dark.SOPInstanceUID)
+    site.take_in(dark)
+    site.take_in(bright)
+
+    site.take_in(dark)
+    site.receive(dark)
+
+    assert site.study().version == 3
+    assert site.events().count("content_changed") == 2
+    means = [request.images[0].pixels.mean() for request in site.drafter.requests]
+    assert means[0] == means[2] < 50
+    assert means[1] > 150
+    assert len(list(site.parts.files.studies.rglob("*.dcm"))) == 2
+
+
+def test_of_contents_that_come_together_the_last_one_is_current(site: Site) -> None:
+    dark = film(value=10)
+    bright = film(dark.StudyInstanceUID, value=200, SOPInstanceUID=dark.SOPInstanceUID)
+
+    site.receive(dark, bright, dark, dark)
+    site.go_quiet()
+    site.draft()
+
+    assert site.drafter.requests[0].images[0].pixels.mean() < 50
+    assert site.events()[:3] == ["instance_stored", "content_changed", "content_changed"]
+    with site.writing() as session:
+        assert [row.is_current for row in session.scalars(select(Instance))] == [True, False]
 
 
 def test_one_uid_in_two_studies_shows_the_model_each_studys_own_picture(site: Site) -> None:

@@ -24,6 +24,7 @@ from dicom_node.client import Peer, SentFile, send_files
 from dicom_node.completion import complete_quiet
 from dicom_node.index import Indexer
 from dicom_node.receive import Reception, Status, StorePolicy, StoreRequest
+from dicom_node.rules import decide
 from dicom_node.server import Node
 from harness.fake_drafter import FakeDrafter
 from harness.films import save
@@ -102,6 +103,7 @@ class Site:
         timing: Timing | None = None,
         doorbell: Any = None,
         broker_url: str = "embedded",
+        rules: str = "",
     ) -> None:
         timing = timing or Timing()
         folder.mkdir(parents=True, exist_ok=True)
@@ -129,6 +131,7 @@ url = "{database_url}"
 url = "{broker_url}"
 {_rows("pacs", pacs or {}, f'ae_title = "{pacs_ae_title}"')}
 {_rows("ris", ris or {}, "")}
+{rules}
 """,
             encoding="utf-8",
         )
@@ -210,7 +213,10 @@ url = "{broker_url}"
             reception.write([body[start:]])
             assert reception.finish() is Status.SUCCESS
             self._received.add(str(dataset.StudyInstanceUID))
-        Indexer(self.engine, files).catch_up()
+        rules = self.settings.rules
+        Indexer(
+            self.engine, files, admit=lambda header, sender: decide(header, sender, rules)
+        ).catch_up()
         self.check()
 
     def wait_for_index(self) -> None:
@@ -218,10 +224,9 @@ url = "{broker_url}"
         wait_until(lambda: not any(inbox.iterdir()), interval=0.005)
 
     def go_quiet(self) -> int:
-        """Let the quiet time pass for every study; return how many were looked at."""
+        """Let the quiet time pass for every study; return how many were completed."""
         later = timedelta(seconds=self.settings.completion.quiet_seconds + 1)
-        completion = self.settings.completion
-        count = complete_quiet(self.engine, self.bell, completion, lambda: utcnow() + later)
+        count = complete_quiet(self.engine, self.bell, self.settings, lambda: utcnow() + later)
         self.check()
         return count
 

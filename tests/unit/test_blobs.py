@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +18,13 @@ from harness import film, save
 from sqlalchemy import select
 
 from core import database
-from core.blobs import InstanceFiles, sync_folder
+from core.blobs import InstanceFiles, describe, sync_folder
 from core.database import reading
 from core.tables import Instance, Study
 from dicom_node.index import Indexer
-from dicom_node.receive import Status, StoreRequest, digest_of, store
+from dicom_node.receive import digest_of
 
-HEADER = b"\0" * 128 + b"DICM"
+ASSOCIATION = "00abc"
 
 
 @pytest.fixture
@@ -32,71 +34,153 @@ def files(tmp_path: Path) -> InstanceFiles:
     return files
 
 
+def _keep(files: InstanceFiles, content: bytes = b"abc", association: str = ASSOCIATION) -> Path:
+    incoming = files.incoming(association)
+    os.write(incoming.descriptor, content)
+    return incoming.keep()
+
+
 def _everything(files: InstanceFiles) -> list[str]:
     return sorted(p.relative_to(files.root).as_posix() for p in files.root.rglob("*.dcm"))
 
 
-def test_a_received_file_is_whole_and_in_the_inbox(files: InstanceFiles) -> None:
-    received = files.receive(header=HEADER, body=[b"abc", memoryview(b"def")], salt="1.2")
+def _open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  names only
 
-    assert received.path.read_bytes() == HEADER + b"abcdef"
-    assert received.size_bytes == len(HEADER) + 6
-    assert list(files.waiting()) == [received.path]
+
+def test_a_kept_file_is_whole_and_in_the_inbox_under_a_name_that_describes_it(
+    files: InstanceFiles,
+) -> None:
+    path = _keep(files, b"abcdef")
+
+    (waiting,) = files.waiting()
+    assert path.read_bytes() == b"abcdef"
+    assert (waiting.path, waiting.association, waiting.size_bytes) == (path, ASSOCIATION, 6)
+    assert abs(waiting.arrived_ns - path.stat().st_mtime_ns) < 60e9
     assert list(files.partial.iterdir()) == []
 
 
-def test_the_digest_tells_contents_and_syntaxes_apart_and_not_headers(
-    files: InstanceFiles,
+def test_a_file_that_is_discarded_leaves_nothing(files: InstanceFiles) -> None:
+    before = _open_descriptors()
+    incoming = files.incoming(ASSOCIATION)
+    os.write(incoming.descriptor, b"half")
+
+    incoming.discard()
+    incoming.discard()
+
+    assert list(files.partial.iterdir()) == []
+    assert files.waiting() == []
+    assert _open_descriptors() == before
+
+
+def test_files_that_come_at_once_do_not_meet(files: InstanceFiles) -> None:
+    kept: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda n=n: kept.append(_keep(files, bytes([n]) * 100)))
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(set(kept)) == 8
+    assert {path.read_bytes()[:1] for path in kept} == {bytes([n]) for n in range(8)}
+
+
+def test_the_file_that_was_whole_first_comes_first(files: InstanceFiles) -> None:
+    first, second = files.incoming(ASSOCIATION), files.incoming(ASSOCIATION)
+    paths = [second.keep(), first.keep(), _keep(files, association="01zzz")]
+
+    assert [file.path for file in files.waiting()] == paths
+    assert files.oldest_arrival_ns() == files.waiting()[0].arrived_ns
+
+
+def test_an_empty_inbox_has_no_oldest_file(files: InstanceFiles) -> None:
+    assert files.waiting() == []
+    assert files.oldest_arrival_ns() is None
+
+
+@pytest.mark.parametrize("name", ["stray.dcm", "w-x-y-z.dcm", "1-2-3.dcm", "1-2-3-4-5.dcm", ".x"])
+def test_a_file_with_anothers_name_is_described_by_the_folder(
+    files: InstanceFiles, name: str
 ) -> None:
-    def digest(header: bytes, body: list[bytes], salt: str) -> str:
-        return files.receive(header=header, body=body, salt=salt).digest
+    path = files.inbox / name
+    path.write_bytes(b"12345")
+    os.utime(path, ns=(7_000, 7_000))
 
-    first = digest(HEADER, [b"abc", b"def"], "1.2")
-    assert digest(HEADER + b"another sender", [b"ab", b"cdef"], "1.2") == first
-    assert digest(HEADER, [b"abcdeg"], "1.2") != first
-    assert digest(HEADER, [b"abcdef"], "1.3") != first
+    file = describe(path)
 
-
-def test_two_files_that_come_at_once_do_not_meet(files: InstanceFiles) -> None:
-    received = [files.receive(header=HEADER, body=[b"x"], salt="") for _ in range(5)]
-
-    assert len({file.path for file in received}) == 5
+    assert file is not None
+    assert (file.size_bytes, file.arrived_ns, file.association) == (5, 7_000, "")
 
 
-def test_the_oldest_waiting_file_comes_first(files: InstanceFiles) -> None:
-    paths = [files.receive(header=HEADER, body=[b"x"], salt="").path for _ in range(4)]
-    for age, path in enumerate(paths):
-        os.utime(path, (1000 - age, 1000 - age))
+def test_what_is_no_file_does_not_wait(files: InstanceFiles) -> None:
+    (files.inbox / "folder").mkdir()
+    (files.inbox / "nowhere").symlink_to(files.root / "missing")
 
-    assert list(files.waiting()) == paths[::-1]
+    assert files.waiting() == []
+    assert files.oldest_arrival_ns() is None
+    assert describe(files.inbox / "gone.dcm") is None
 
 
 # Failing disks
 
 
-def test_a_body_that_breaks_off_leaves_nothing(files: InstanceFiles) -> None:
-    def body() -> Iterator[bytes]:
-        yield b"abc"
-        raise ConnectionResetError
+def test_a_file_that_cannot_be_synced_leaves_nothing(
+    files: InstanceFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _open_descriptors()
 
-    with pytest.raises(ConnectionResetError):
-        files.receive(header=HEADER, body=body(), salt="")
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, str(descriptor))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError):
+            _keep(files)
 
     assert _everything(files) == []
+    assert list(files.partial.iterdir()) == []
+    assert _open_descriptors() == before
 
 
-def test_a_file_that_is_refused_after_it_was_written_leaves_nothing(files: InstanceFiles) -> None:
-    seen = []
+def test_a_file_that_cannot_be_renamed_leaves_nothing(files: InstanceFiles) -> None:
+    incoming = files.incoming(ASSOCIATION)
+    files.inbox.rmdir()
 
-    def refuse(path: Path) -> None:
-        seen.append(path.read_bytes())
-        raise ValueError
+    with pytest.raises(FileNotFoundError):
+        incoming.keep()
 
-    with pytest.raises(ValueError):
-        files.receive(header=HEADER, body=[b"abc"], salt="", inspect=refuse)
+    assert list(files.partial.iterdir()) == []
 
-    assert seen == [HEADER + b"abc"]
-    assert _everything(files) == []
+
+def test_what_need_not_survive_a_power_cut_is_not_synced(
+    files: InstanceFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    files.incoming(ASSOCIATION).keep(is_synced=False)
+
+    assert synced == []
+    assert len(files.waiting()) == 1
+
+
+def test_file_and_folder_are_synced_once_the_name_stands(
+    files: InstanceFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, int]] = []
+
+    def note(descriptor: int) -> None:
+        target = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((target.name, len(list(files.inbox.iterdir()))))
+
+    monkeypatch.setattr(os, "fsync", note)
+
+    path = _keep(files)
+
+    assert synced == [(path.name, 1), ("inbox", 1)]
 
 
 @contextmanager
@@ -110,31 +194,18 @@ def _largest_file(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def _request(path: Path) -> tuple[StoreRequest, bytes]:
-    from pydicom import dcmread
-
-    dataset = dcmread(path)
-    data = path.read_bytes()
-    request = StoreRequest(
-        sop_class_uid=str(dataset.SOPClassUID),
-        sop_instance_uid=str(dataset.SOPInstanceUID),
-        transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
-        calling_ae_title="MODALITY",
-        called_ae_title="TAQRIR",
-    )
-    return request, data[144 + int.from_bytes(data[140:144], "little") :]
-
-
-def test_a_write_that_the_kernel_refuses_is_answered_and_leaves_nothing(
-    files: InstanceFiles, tmp_path: Path
+def test_a_write_that_the_kernel_refuses_leaves_nothing_once_it_is_discarded(
+    files: InstanceFiles,
 ) -> None:
-    request, body = _request(save(film(), tmp_path))
+    incoming = files.incoming(ASSOCIATION)
     with _largest_file(600):
-        answer = store(files, request, [body], minimum_free_bytes=0)
+        assert os.write(incoming.descriptor, b"x" * 1000) == 600
+        with pytest.raises(OSError, match="File too large"):
+            os.write(incoming.descriptor, b"x")
+    incoming.discard()
 
-    assert answer == (Status.OUT_OF_RESOURCES, None)
-    assert _everything(files) == []
-    assert store(files, request, [body], minimum_free_bytes=0)[0] is Status.SUCCESS
+    assert list(files.partial.iterdir()) == []
+    assert _keep(files).exists()
 
 
 @pytest.fixture
@@ -151,56 +222,92 @@ def small_disk() -> Iterator[Path]:
             subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_is_answered_and_leaves_nothing_and_what_came_before_stays(
-    small_disk: Path, tmp_path: Path
+def _write_whole(files: InstanceFiles, content: bytes) -> bool:
+    """Receive an object as a receiver does; False where the disk is full."""
+    incoming = files.incoming(ASSOCIATION)
+    rest = memoryview(content)
+    try:
+        while rest:
+            rest = rest[os.write(incoming.descriptor, rest) :]
+        incoming.keep()
+    except OSError as error:
+        incoming.discard()
+        if error.errno != errno.ENOSPC:
+            raise
+        return False
+    return True
+
+
+def test_a_full_disk_leaves_nothing_partial_and_what_came_before_and_is_free_again(
+    small_disk: Path,
 ) -> None:
     files = InstanceFiles(small_disk)
     files.prepare()
-    request, body = _request(save(film(), tmp_path))
+    content = b"x" * 9_000
     stored = 0
-    while store(files, request, [body], minimum_free_bytes=0)[0] is Status.SUCCESS:
+    while _write_whole(files, content):
         stored += 1
         assert stored < 100
 
-    assert store(files, request, [body], minimum_free_bytes=0)[0] is Status.OUT_OF_RESOURCES
     assert stored > 0
-    assert len(_everything(files)) == stored
-    assert all(path.stat().st_size > len(body) for path in files.inbox.iterdir())
-
-
-def test_a_disk_that_is_nearly_full_takes_nothing_more(
-    files: InstanceFiles, tmp_path: Path
-) -> None:
-    request, body = _request(save(film(), tmp_path))
-
-    answer = store(files, request, [body], minimum_free_bytes=files.free_bytes() * 2)
-
-    assert answer == (Status.OUT_OF_RESOURCES, None)
-    assert _everything(files) == []
+    assert not _write_whole(files, content)
+    assert list(files.partial.iterdir()) == []
+    assert [path.stat().st_size for path in files.inbox.iterdir()] == [9_000] * stored
+    free, total = files.free_and_total_bytes()
+    assert free < len(content) < total == 64 << 10
+    files.forget(files.waiting()[0].path)
+    assert _write_whole(files, content)
 
 
 # Processes that die
 
+_DYING = """
+import os, signal, sys
+from pathlib import Path
+from core import blobs
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+step = sys.argv[2]
+files = blobs.InstanceFiles(Path(sys.argv[1]))
+incoming = files.incoming("00dying")
+os.write(incoming.descriptor, b"half")
+if step == "write": die()
+if step == "rename": Path.rename = die
+if step == "sync": os.fsync = die
+if step == "sync folder": blobs.sync_folder = die
+incoming.keep()
+print("Success", flush=True)
+die()
+"""
 
-def test_a_process_that_is_killed_while_it_writes_leaves_what_the_next_start_clears(
-    files: InstanceFiles,
+
+@pytest.mark.parametrize("step", ["write", "rename", "sync", "sync folder", "answer"])
+def test_a_process_that_is_killed_leaves_a_whole_file_or_what_the_next_start_clears(
+    files: InstanceFiles, step: str
 ) -> None:
-    code = (
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from core.blobs import InstanceFiles\n"
-        "def body():\n"
-        "    yield b'half'\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "InstanceFiles(Path(sys.argv[1])).receive(header=b'', body=body(), salt='')\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(files.root)], check=False)
-    assert len(list(files.partial.iterdir())) == 1
-    assert list(files.waiting()) == []
+    command = [sys.executable, "-c", _DYING, str(files.root), step]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    is_in_the_inbox = step in {"sync", "sync folder", "answer"}
+    assert (done.stdout == "Success\n") == (step == "answer")
+    assert len(list(files.partial.iterdir())) == (not is_in_the_inbox)
 
-    files.prepare()
+    files.prepare(leftovers_of="00")
 
-    assert _everything(files) == []
+    assert list(files.partial.iterdir()) == []
+    assert [file.size_bytes for file in files.waiting()] == [4] * is_in_the_inbox
+    assert [file.path.read_bytes() for file in files.waiting()] == [b"half"] * is_in_the_inbox
+
+
+def test_a_process_that_starts_again_leaves_what_others_are_writing(files: InstanceFiles) -> None:
+    mine, others = files.incoming("00mine"), files.incoming("01other")
+
+    files.prepare(leftovers_of=None)
+    assert len(list(files.partial.iterdir())) == 2
+    files.prepare(leftovers_of="00")
+
+    assert others.keep().exists()
+    with pytest.raises(FileNotFoundError):
+        mine.keep()
 
 
 @pytest.fixture
@@ -217,7 +324,7 @@ def _rows(indexer: Indexer) -> tuple[int, int]:
         return len(studies), len(instances)
 
 
-@pytest.mark.parametrize("method", ["link", "forget"])
+@pytest.mark.parametrize("method", ["link", "sync_places", "forget"])
 def test_a_crash_around_the_commit_is_repaired_by_the_next_look(
     files: InstanceFiles,
     indexer: Indexer,
@@ -225,72 +332,144 @@ def test_a_crash_around_the_commit_is_repaired_by_the_next_look(
     monkeypatch: pytest.MonkeyPatch,
     method: str,
 ) -> None:
-    """`link` is the last step before the commit, `forget` the first one behind it."""
-    request, body = _request(save(film(), tmp_path))
-    store(files, request, [body], minimum_free_bytes=0)
+    """`link` and `sync_places` come before the commit, `forget` is the first step behind it."""
+    content = save(film(), tmp_path).read_bytes()
+    _keep(files, content)
     step = getattr(InstanceFiles, method)
 
     def die_after(*arguments: object) -> None:
-        step(*arguments) if method == "link" else None
+        step(*arguments) if method != "forget" else None
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(InstanceFiles, method, die_after)
         with pytest.raises(KeyboardInterrupt):
             indexer.catch_up()
-    assert len(list(files.waiting())) == 1
-    assert _rows(indexer) == ((0, 0) if method == "link" else (1, 1))
+    assert len(files.waiting()) == 1
+    assert _rows(indexer) == ((1, 1) if method == "forget" else (0, 0))
 
     indexer.catch_up()
 
     assert _rows(indexer) == (1, 1)
-    assert list(files.waiting()) == []
+    assert files.waiting() == []
     (kept,) = files.studies.rglob("*.dcm")
-    assert kept.read_bytes().endswith(body)
+    assert kept.read_bytes() == content
 
 
-def test_an_index_that_was_lost_is_built_anew_from_what_waits(
+def test_before_rows_are_committed_file_and_folders_are_synced(
+    files: InstanceFiles, indexer: Indexer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = film()
+    paths = [_keep(files, save(dataset, tmp_path).read_bytes())]
+    dataset.SOPInstanceUID += "1"
+    paths.append(_keep(files, save(dataset, tmp_path).read_bytes()))
+    synced: list[str] = []
+
+    def note(descriptor: int) -> None:
+        assert _rows(indexer) == (0, 0)
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", note)
+        patch.setattr(os, "fdatasync", note)
+        indexer.catch_up()
+
+    study = files.studies / dataset.StudyInstanceUID
+    folders = [study / dataset.SeriesInstanceUID, study, files.studies]
+    assert sorted(synced[:2]) == [str(path) for path in paths]
+    assert synced[2:] == [str(path) for path in folders]
+
+
+def test_a_file_whose_receiver_takes_it_back_is_no_trouble(
+    files: InstanceFiles, indexer: Indexer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = save(film(), tmp_path).read_bytes()
+    first, second = _keep(files, content), _keep(files, content)
+    link = InstanceFiles.link
+
+    def take_back(self: InstanceFiles, path: Path, *names: str) -> str:
+        path.unlink()
+        return link(self, path, *names)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(InstanceFiles, "link", take_back)
+        assert indexer.catch_up() == 2
+
+    assert _rows(indexer) == (0, 0)
+    assert not first.exists()
+    assert not second.exists()
+    assert list(files.quarantine.iterdir()) == []
+
+
+def test_what_was_indexed_waits_no_more(
     files: InstanceFiles, indexer: Indexer, tmp_path: Path
 ) -> None:
-    request, body = _request(save(film(), tmp_path))
-    received = store(files, request, [body], minimum_free_bytes=0)[1]
-    assert received is not None
+    _keep(files, save(film(), tmp_path).read_bytes())
 
-    assert digest_of(received.path) == (received.digest, received.size_bytes)
     assert indexer.catch_up() == 1
     assert indexer.catch_up() == 0
+    with reading(indexer._engine) as session:
+        (row,) = session.scalars(select(Instance)).all()
+    assert digest_of(files.resolve(row.path)) == (row.digest, row.size_bytes)
+
+
+def test_a_large_object_is_read_in_pieces_to_the_same_rows(
+    files: InstanceFiles, indexer: Indexer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = save(film(), tmp_path).read_bytes()
+    _keep(files, content)
+    monkeypatch.setattr("dicom_node.inbox_object._PIECE_BYTES", 100)
+    monkeypatch.setattr("dicom_node.inbox_object._IN_MEMORY_BYTES", 700)
+    indexer.catch_up()
+    monkeypatch.undo()
+
+    # The whole of it in memory has the same digest, or this would be a second content.
+    _keep(files, content)
+    indexer.catch_up()
+
+    assert _rows(indexer) == (1, 1)
+
+
+# Places
 
 
 def test_an_indexed_file_may_be_linked_twice(files: InstanceFiles) -> None:
-    received = files.receive(header=HEADER, body=[b"x"], salt="")
+    path, digest = _keep(files), "0123456789abcdef" * 4
 
-    first = files.link(received.path, "1.2", "1.2.3", "1.2.3.4", received.digest)
-    second = files.link(received.path, "1.2", "1.2.3", "1.2.3.4", received.digest)
+    first = files.link(path, "1.2", "1.2.3", "1.2.3.4", digest)
+    second = files.link(path, "1.2", "1.2.3", "1.2.3.4", digest)
+    files.sync_places([first, second])
 
-    assert first == second == f"studies/1.2/1.2.3/1.2.3.4-{received.digest[:16]}.dcm"
-    assert files.resolve(first).read_bytes() == HEADER + b"x"
-    files.forget(received.path)
-    files.forget(received.path)
+    assert first == second == "studies/1.2/1.2.3/1.2.3.4-0123456789abcdef.dcm"
+    assert files.resolve(first).read_bytes() == b"abc"
+    files.forget(path)
+    files.forget(path)
     assert files.resolve(first).exists()
+    with pytest.raises(FileNotFoundError):
+        files.link(path, "1.2", "1.2.9", "1.2.3.4", digest)
 
 
-def test_what_is_set_aside_is_kept(files: InstanceFiles) -> None:
-    received = files.receive(header=HEADER, body=[b"x"], salt="")
+def test_nothing_to_sync_is_nothing_to_do(files: InstanceFiles) -> None:
+    files.studies.rmdir()
 
-    kept = files.set_aside(received.path)
+    files.sync_places([])
 
-    assert kept.read_bytes() == HEADER + b"x"
-    assert list(files.waiting()) == []
+
+def test_what_is_set_aside_is_kept_beside_what_has_the_same_name(files: InstanceFiles) -> None:
+    kept = []
+    for number in range(3):
+        (files.inbox / "stray.dcm").write_bytes(bytes([number]))
+        kept.append(files.set_aside(files.inbox / "stray.dcm"))
+
     files.prepare()
-    assert kept.exists()
+
+    assert [path.name for path in kept] == ["stray.dcm", "stray.dcm.1", "stray.dcm.2"]
+    assert [path.read_bytes() for path in kept] == [b"\0", b"\1", b"\2"]
+    assert files.waiting() == []
+    with pytest.raises(FileNotFoundError):
+        files.set_aside(files.inbox / "stray.dcm")
 
 
 def test_a_folder_that_is_not_there_cannot_be_synced(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "nowhere")
-
-
-def test_a_folder_in_the_inbox_is_no_file_that_waits(files: InstanceFiles) -> None:
-    (files.inbox / "folder").mkdir()
-
-    assert list(files.waiting()) == []

@@ -298,6 +298,24 @@ def test_a_peer_that_talks_http_is_unreachable():
         store(peer, sr())
 
 
+def test_a_peer_that_falls_silent_within_a_pdu_is_unreachable():
+    # The head of an acceptance of 200 bytes, and one byte of it.
+    half = bytes.fromhex("0200000000c800")
+    over, ended_first = threading.Event(), []
+
+    def fall_silent(connection):
+        connection.recv(100_000)
+        connection.sendall(half)
+        ended_first.append(over.wait(10))
+
+    with listener(fall_silent) as peer:
+        with pytest.raises(PeerUnreachableError):
+            store(peer, sr())
+        over.set()
+    # pynetdicom by itself would wait for the rest until the peer hangs up.
+    assert ended_first == [True]
+
+
 def test_an_abort_instead_of_an_answer_is_unreachable():
     def abort(event):
         event.assoc.abort()

@@ -191,6 +191,16 @@ def test_any_other_error_of_the_model_is_not_hidden(
         engine.generate("x", [image])
 
 
+def test_a_requests_own_limit_takes_the_place_of_the_engines(image: ModelImage) -> None:
+    drafter = open_drafter(FOLDER, device="cpu", max_new_tokens=200)
+
+    cut = drafter.draft(of(image, languages=(Language.EN,), max_new_tokens=4))
+    whole = drafter.draft(of(image, languages=(Language.EN,)))
+
+    assert cut.blocking
+    assert whole.blocking == ()
+
+
 def test_a_completion_counts_its_tokens_and_says_that_it_ended(image: ModelImage) -> None:
     engine = Engine(FOLDER, device="cpu", max_new_tokens=300)
     completion = engine.generate(question(Task.REPORT_EN, CONTEXT), [image])

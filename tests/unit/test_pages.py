@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from cli.settings_page import describe_settings
+from core.audit_metrics import AUDIT_METRICS
 from core.metrics import METRICS
+from core.retention_metrics import RETENTION_METRICS
 
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -26,5 +28,10 @@ def test_the_metrics_page_lists_every_metric_and_no_other() -> None:
         f"| `{m.name}{'_total' if m.kind == 'counter' else ''}` | {m.kind} "
         f"| {', '.join(f'`{label}`' for label in m.labels) or 'none'} | {m.help} |"
         for m in METRICS
+    ]
+    expected += [f"| `{name}` | gauge | none | {text} |" for name, text in AUDIT_METRICS.items()]
+    expected += [
+        f"| `{name}` | gauge | {f'`{label}`' if label else 'none'} | {text} |"
+        for name, label, text in RETENTION_METRICS
     ]
     assert rows == expected

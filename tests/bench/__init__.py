@@ -1,0 +1,1 @@
+"""Measurements: each `bench_*.py` prints its figures; see docs/benchmarks.md."""

@@ -1,0 +1,49 @@
+"""Deliveries in the audit trail: what went to an archive, once it is known how that ended.
+
+An attempt that may be repeated is not told: nobody knows yet what the archive has. HL7 messages are
+no DICOM instances and have no message in PS3.15 A.5.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from core import store
+from core.audit_events import StudyInstances
+from core.audit_messages import Outcome
+from core.lifecycle import DeliveryState
+from core.settings import PacsSettings
+from core.tables import Delivery
+from worker.parts import Parts
+from worker.planning import find_destination
+
+# Basic Text SR: what every SR draft is.
+_SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.11"
+_OUTCOMES = {
+    DeliveryState.SENT: Outcome.SUCCESS,
+    DeliveryState.PARKED: Outcome.SERIOUS_FAILURE,
+}
+
+
+def tell_delivery(
+    parts: Parts, session: Session, delivery: Delivery, state: DeliveryState, reason: str
+) -> None:
+    """Tell that an archive has an object of ours, or that it will not get it."""
+    archive = find_destination(parts.settings, delivery.destination)
+    outcome = _OUTCOMES.get(state)
+    if outcome is None or not isinstance(archive, PacsSettings):
+        return
+    study = store.get(session, delivery.study_id)
+    parts.audit.instances_sent(
+        StudyInstances(
+            study_uid=study.study_uid,
+            patient_id=study.patient_id,
+            patient_issuer=study.patient_issuer,
+            accession_numbers=(study.accession_number,),
+            sop_classes={_SR_CLASS: 1},
+        ),
+        ae_title=archive.ae_title,
+        address=archive.host,
+        outcome=outcome,
+        description=reason if outcome is not Outcome.SUCCESS else "",
+    )
