@@ -76,7 +76,7 @@ class Incoming:
         self._association = association
         # The serial makes the name unique: two objects may be whole in the same nanosecond.
         self._serial = next(_SERIALS)
-        self._path = files.partial / f"{association}-{self._serial:x}"
+        self._path = f"{files.partial_text}/{association}-{self._serial:x}"
         self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
 
     def keep(self, *, is_synced: bool = True) -> Path:
@@ -88,25 +88,25 @@ class Incoming:
         Raises:
             OSError: The disk is full or fails; nothing is left.
         """
-        final: Path | None = None
         try:
             size = os.fstat(self.descriptor).st_size
             name = f"{time.time_ns():016x}-{self._association}-{self._serial:x}-{size:x}.dcm"
-            final = self._files.inbox / name
-            self._path.rename(final)
+            final = f"{self._files.inbox_text}/{name}"
+            os.rename(self._path, final)  # noqa: PTH104  paths as objects cost more than the call
+            self._path = final
             if is_synced:
                 os.fsync(self.descriptor)
                 sync_folder(self._files.inbox)
         except BaseException:
-            (final or self._path).unlink(missing_ok=True)
             self.discard()
             raise
         self._close()
-        return final
+        return Path(final)
 
     def discard(self) -> None:
         """Forget an object that was not answered Success; may be called again."""
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)  # noqa: PTH108  as above
         self._close()
 
     def _close(self) -> None:
@@ -124,6 +124,7 @@ class InstanceFiles:
         self.studies = root / "studies"
         self.quarantine = root / "quarantine"
         self.partial = root / "partial"
+        self.inbox_text, self.partial_text = str(self.inbox), str(self.partial)
 
     def prepare(self, leftovers_of: str | None = "") -> None:
         """Make the folders; remove what a crash left half written (it was never answered).

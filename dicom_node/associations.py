@@ -75,8 +75,10 @@ class Associations:
     def prepare(self) -> None:
         """Make the folder; remove what a dead process of this slot left."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for path in self._folder.glob(f"{self.prefix}*"):
-            path.unlink(missing_ok=True)
+        # With a dot in front, too: it died between the two steps of `enter`.
+        for pattern in (f"{self.prefix}*", f".{self.prefix}?*"):
+            for path in self._folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def serve(self) -> None:
         """Tell the supervisor that this process accepts associations."""
@@ -102,10 +104,16 @@ class Associations:
         """
         # Written aside and renamed: a reader never sees half an entry.
         hidden = self._folder / f".{entry.id}"
-        hidden.write_text(json.dumps(asdict(entry)), encoding="utf-8")
-        hidden.rename(self._folder / _name(entry.id, entry.ae_title))
+        try:
+            hidden.write_text(json.dumps(asdict(entry)), encoding="utf-8")
+            hidden.rename(self._folder / _name(entry.id, entry.ae_title))
+        except OSError:
+            hidden.unlink(missing_ok=True)
+            raise
         names = self._names()
-        of_sender = sum(name.endswith(_name("", entry.ae_title)) for name in names)
+        ours = _name("", entry.ae_title)
+        # Behind the first tilde stands the title, which may hold another.
+        of_sender = sum(name[name.find("~") :] == ours for name in names)
         if len(names) > limit or of_sender > limit_of_sender:
             self.leave(entry.id)
             raise TooManyAssociationsError("too many associations are open")

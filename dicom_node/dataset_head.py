@@ -25,6 +25,26 @@ from core.errors import UnreadableInstanceError
 _LONG_VRS = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 )
+_SHORT_VRS = frozenset(
+    (
+        *(
+            b"AE",
+            b"AS",
+            b"AT",
+            b"CS",
+            b"DA",
+            b"DS",
+            b"DT",
+            b"FD",
+            b"FL",
+            b"IS",
+            b"LO",
+            b"LT",
+            b"PN",
+        ),
+        *(b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
+    )
+)
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
@@ -102,6 +122,8 @@ class Walk:
     def _top_level(self) -> dict[int, str]:
         data, found, at, last = self._data, dict[int, str](), 0, -1
         while at < len(data):
+            if not self._is_implicit:
+                at, last = self._after_plain(at, last)
             tag, start, length = self._element(at)
             if tag > _SERIES:
                 return found
@@ -113,13 +135,27 @@ class Walk:
                 continue
             at = start + length
             if tag in _WANTED:
-                if at > len(data):
-                    raise HeadTooShortError
-                value = data[start:at].rstrip(b"\0 ")
-                found[tag] = value.decode("ascii", "replace")
+                found[tag] = self._uid(start, at)
                 if tag == _SERIES:
                     return found
         raise HeadTooShortError
+
+    def _uid(self, start: int, end: int) -> str:
+        if end > len(self._data):
+            raise HeadTooShortError
+        return self._data[start:end].rstrip(b"\0 ").decode("ascii", "replace")
+
+    def _after_plain(self, at: int, last: int) -> tuple[int, int]:
+        """Step over elements that are like most, fast; stop at one that asks for a closer look."""
+        data, explicit, end = self._data, self._explicit, len(self._data) - 8
+        while at <= end:
+            group, element, vr, length = explicit(data, at)
+            tag = group << 16 | element
+            if vr not in _SHORT_VRS or tag in _WANTED or not last < tag < _SERIES:
+                break
+            last = tag
+            at += 8 + length
+        return at, last
 
     def _element(self, at: int) -> tuple[int, int, int]:
         """Return tag, start of the value and length of the element at an offset."""

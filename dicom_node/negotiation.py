@@ -191,7 +191,7 @@ def agree(request: Request) -> Agreement:
         if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
     }
     results, role_items = negotiate_as_acceptor(
-        asked.presentation_context_definition_list, _supported(), roles
+        asked.presentation_context_definition_list, supported(), roles
     )
     answer = A_ASSOCIATE()
     answer.application_context_name = UID(_APPLICATION_CONTEXT)
@@ -229,7 +229,7 @@ def rejection(request: Request, refusal: Refusal) -> bytes:
 
 
 @cache
-def _supported() -> list[PresentationContext]:
+def supported() -> list[PresentationContext]:
     """Return what we accept: Verification, all of storage, and commitment in both roles."""
     commitment = build_context(StorageCommitmentPushModel, _little_endian())
     # An archive that reports to us takes the SCP's role; a sender that asks us is an SCU.

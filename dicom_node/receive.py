@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -241,7 +242,7 @@ def file_header(request: StoreRequest) -> bytes:
         (
             _meta_element(0x01, b"OB", b"\x00\x01"),
             _meta_element(0x02, b"UI", request.sop_class_uid.encode("ascii")),
-            _meta_element(0x03, b"UI", request.sop_instance_uid.encode("ascii")),
+            _meta_element.__wrapped__(0x03, b"UI", request.sop_instance_uid.encode("ascii")),
             _meta_element(0x10, b"UI", request.transfer_syntax_uid.encode("ascii")),
             _meta_element(0x12, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
             _meta_element(0x13, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
@@ -252,6 +253,8 @@ def file_header(request: StoreRequest) -> bytes:
     return _PREAMBLE + _meta_element(0x00, b"UL", len(elements).to_bytes(4, "little")) + elements
 
 
+# All but the instance's own are the same for thousands of objects.
+@lru_cache(maxsize=256)
 def _meta_element(element: int, vr: bytes, value: bytes) -> bytes:
     """Return an element of group 0002: always Explicit VR Little Endian, of even length."""
     if len(value) % 2:

@@ -55,15 +55,34 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Peer:
-    """One connection and what has become of it."""
+    """One connection and what has become of it.
 
-    def __init__(self, connection: socket.socket) -> None:
+    Raises:
+        OSError: There are too many open files.
+    """
+
+    def __init__(self, connection: socket.socket, *, is_tls: bool) -> None:
         self.connection = connection
+        # A handshake takes the connection's descriptor away: by this one it can be ended meanwhile.
+        self._handle = connection.dup() if is_tls else connection
+        self._is_disconnected = False
         self.association: Association | None = None
 
     @property
     def is_silent(self) -> bool:
+        if self._is_disconnected:
+            return False
         return self.association is None or self.association.is_silent
+
+    def disconnect(self) -> None:
+        """End the connection; its thread hears of it."""
+        self._is_disconnected = True
+        with contextlib.suppress(OSError):
+            self._handle.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.connection.close()
+        self._handle.close()
 
 
 class Receiver:
@@ -112,8 +131,7 @@ class Receiver:
         with self._lock:
             peers = list(self._peers.values())
         for peer in peers:
-            with contextlib.suppress(OSError):
-                peer.connection.shutdown(socket.SHUT_RDWR)
+            peer.disconnect()
         for thread in self._threads:
             thread.join(_STOP_SECONDS)
         for listener in self._listeners:
@@ -134,14 +152,19 @@ class Receiver:
             self._begin(connection, str(address[0]), listener.tls)
 
     def _begin(self, connection: socket.socket, address: str, tls: TlsAcceptor | None) -> None:
-        peer = _Peer(connection)
+        try:
+            peer = _Peer(connection, is_tls=tls is not None)
+        except OSError:
+            _log.exception("connection_not_served")
+            connection.close()
+            return
         with self._lock:
             self._peers[id(peer)] = peer
             silent = [other for other in self._peers.values() if other.is_silent]
+            for other in silent[:-_MOST_SILENT]:
+                other.disconnect()
         if len(silent) > _MOST_SILENT:
             _log.warning("silent_connection_closed", count=len(silent))
-            with contextlib.suppress(OSError):
-                silent[0].connection.shutdown(socket.SHUT_RDWR)
         thread = threading.Thread(
             target=self._serve, args=[peer, address, tls], name="association", daemon=True
         )
@@ -174,7 +197,7 @@ class Receiver:
     def _end(self, peer: _Peer) -> None:
         with self._lock:
             self._peers.pop(id(peer), None)
-        peer.connection.close()
+        peer.close()
 
 
 def _allow_many_files() -> None:

@@ -15,6 +15,7 @@ from core.audit import AuditTrail
 from core.blobs import InstanceFiles
 from core.settings import Settings
 from dicom_node.associations import Associations
+from dicom_node.negotiation import supported
 from dicom_node.receive import StorePolicy
 from dicom_node.receiver import Listener, Receiver, listen
 from dicom_node.services import NodeParts
@@ -65,6 +66,8 @@ def make_receiver(
     associations = Associations(settings.data_dir, slot)
     files.prepare(leftovers_of=associations.prefix)
     associations.prepare()
+    # Made once, and not while the first sender waits.
+    supported()
     parts = NodeParts(
         settings=settings,
         files=files,

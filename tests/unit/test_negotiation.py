@@ -185,17 +185,13 @@ def test_one_class_may_be_asked_for_in_several_contexts() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 2, 254])
-def test_a_context_of_even_number_is_answered_by_its_number(number: int) -> None:
+def test_a_context_of_even_number_is_no_request(number: int) -> None:
     data = request(contexts=[(1, FILM_STORAGE, (EXPLICIT,))])
     at = data.index(b"\x20\0", 74)
     data = data[: at + 4] + bytes((number,)) + data[at + 5 :]
 
-    agreement = agree(read_request(data))
-
-    assert set(agreement.contexts) == {number}
-    answer = A_ASSOCIATE_AC()
-    answer.decode(agreement.answer)
-    assert [c.context_id for c in answer.presentation_context] == [number]
+    with pytest.raises(InvalidPduError):
+        read_request(data)
 
 
 def test_a_number_of_two_contexts_is_that_of_one_in_the_end() -> None:
