@@ -7,6 +7,7 @@ large.
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import socket
 import threading
@@ -43,6 +44,8 @@ def main() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    # What is there now stays: the collector need not look through it again and again.
+    gc.freeze()
     receiver.start()
     stopping.wait()
     receiver.stop()

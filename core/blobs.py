@@ -21,6 +21,7 @@ or a finished index entry. Names in the inbox sort by the moment at which the ob
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import itertools
 import os
 import stat
@@ -32,6 +33,11 @@ from pathlib import Path
 # Enough of a SHA-256 to tell two contents under one UID apart in a file name; rows hold all of it.
 _NAME_DIGITS = 16
 _SERIALS = itertools.count()
+# sync_file_range(2), where there is one: Python has no name for it.
+_SYNC_FILE_RANGE_WRITE = 2
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +84,11 @@ class Incoming:
         self._serial = next(_SERIALS)
         self._path = f"{files.partial_text}/{association}-{self._serial:x}"
         self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
+
+    def start_writing(self) -> None:
+        """Let the disk begin with what was written, without waiting for it; a hint, no promise."""
+        if _sync_file_range is not None:
+            _sync_file_range(self.descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
 
     def keep(self, *, is_synced: bool = True) -> Path:
         """Move the object into the inbox, durably; return where it is.

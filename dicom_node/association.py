@@ -43,8 +43,9 @@ _log = log(__name__)
 # A command set is a few hundred bytes; a storage commitment of 10,000 references some megabytes.
 _LARGEST_COMMAND_BYTES = 1 << 16
 _LARGEST_DATA_SET_BYTES = 32 << 20
-# What one system call writes at most (IOV_MAX): a peer of tiny PDUs sends more in one read.
-_MOST_PIECES = 1024
+# One system call writes 1024 pieces at most (IOV_MAX), the file's header among them; a peer of tiny
+# PDUs sends more in one read.
+_MOST_PIECES = 1000
 _SOURCE_USER, _SOURCE_PROVIDER = 0, 2
 _EVENTS = {
     PduType.ASSOCIATE_RQ: _Event.ASSOCIATE_RQ_CAME,
@@ -152,6 +153,7 @@ class Association:
         self._look_at_artim()
 
     def _take_items(self) -> None:
+        self._take_run()
         for item in self._upper_layer.items():
             if isinstance(item, Fragment):
                 self._take(item)
@@ -160,7 +162,18 @@ class Association:
                 self._react(_EVENTS[item.type])
             if self._state is _State.IDLE:
                 return
+            self._take_run()
         self._flush()
+
+    def _take_run(self) -> None:
+        """Take an object's bytes, as far as they lie in a row."""
+        if self._reception is None:
+            return
+        views, is_last = self._upper_layer.take_data(self._context_id)
+        self._pieces += views
+        if is_last:
+            self._flush()
+            self._finish_store(self._reception)
 
     def _refuse(self, error: InvalidPduError) -> None:
         _log.warning("pdu_refused", reason=str(error), state=self._state.name)
@@ -317,6 +330,7 @@ class Association:
         if command is not None:
             status = reception.finish()
             self._send(command_set.response(command, status, reception.problem))
+            self._services.prepare_store()
 
     def _take_data(self, fragment: Fragment) -> None:
         """Gather the data set of a message that is not a C-STORE."""

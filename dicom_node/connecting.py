@@ -22,6 +22,7 @@ from pynetdicom.transport import AssociationSocket
 
 from core.errors import PeerRefusedError, PeerUnreachableError, SettingsError, TransientError
 from dicom_node.reactor import steady
+from dicom_node.receive import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.tls_context import PeerTls, load_peer_tls
 
 # What a peer may send us in one PDU; answers are short, so the size hardly matters here.
@@ -113,6 +114,9 @@ class _Entity(AE):
 
     def __init__(self, peer: Peer) -> None:
         super().__init__(peer.calling_ae_title)
+        # Whoever calls and whoever answers is the same software (PS3.7 D.3.3.2).
+        self.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        self.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         self.connection_timeout = peer.connect_seconds
         self.acse_timeout = self.dimse_timeout = self.network_timeout = peer.answer_seconds
         self._connections: list[socket.socket] = []

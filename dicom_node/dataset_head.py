@@ -52,6 +52,11 @@ _WANTED = frozenset((_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES))
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ITEM_GROUP = 0xFFFE
 _DEEPEST = 32
+# All but these three are Explicit VR Little Endian around their pixels (PS3.5 A.4).
+_NOT_EXPLICIT = frozenset(
+    (DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian)
+)
+_STUDY_BYTES, _SERIES_BYTES = b"\x20\x00\x0d\x00UI", b"\x20\x00\x0e\x00UI"
 _INFLATED_BYTES = 1 << 18
 
 
@@ -87,6 +92,44 @@ def read_head(data: bytes, transfer_syntax_uid: str) -> Head:
     return walk.head()
 
 
+def find_head(data: bytes, transfer_syntax_uid: str) -> Head | None:
+    """Return what `read_head` would, sooner; None where only that can tell.
+
+    The first elements are stepped over as there, up to the instance's UID; study and series are
+    then searched for by tag and VR instead of a hundred steps. Such bytes may stand inside another
+    value, so what is found says that the UIDs are there, and where they differ from those of the
+    walk the index, which decodes the header, has the word.
+    """
+    if transfer_syntax_uid in _NOT_EXPLICIT:
+        return None
+    try:
+        walk = Walk(data, is_big=False, is_implicit=False)
+        sop_class, sop_instance, at = walk.instance()
+    except (HeadTooShortError, UnreadableInstanceError):
+        return None
+    study, at = _find_uid(data, _STUDY_BYTES, at)
+    series, at = _find_uid(data, _SERIES_BYTES, at)
+    if not (study and series):
+        return None
+    return Head(
+        sop_class_uid=sop_class, sop_instance_uid=sop_instance, study_uid=study, series_uid=series
+    )
+
+
+def _find_uid(data: bytes, start: bytes, at: int) -> tuple[str, int]:
+    """Return the UID of the first element that begins so, and the offset behind it."""
+    found = data.find(start, at)
+    if found < 0:
+        return "", at
+    value = found + len(start) + 2
+    end = value + int.from_bytes(data[value - 2 : value], "little")
+    text = data[value:end].rstrip(b"\0 ")
+    # Digits and dots, as far as they are there: anything else is no UID, or is cut off.
+    if end > len(data) or not text.replace(b".", b"0").isdigit():
+        return "", at
+    return text.decode("ascii"), end
+
+
 def _inflate(data: bytes) -> bytes:
     # No bomb can grow: no more comes out than a head needs, or than went in.
     try:
@@ -110,7 +153,11 @@ class Walk:
         self._implicit = Struct(f"{order}HHL").unpack_from
 
     def head(self) -> Head:
-        """Return the UIDs at the start of a data set."""
+        """Return the UIDs at the start of a data set.
+
+        Raises:
+            HeadTooShortError, UnreadableInstanceError: As `read_head`.
+        """
         found = self._top_level()
         return Head(
             sop_class_uid=found.get(_SOP_CLASS, ""),
@@ -118,6 +165,24 @@ class Walk:
             study_uid=found.get(_STUDY, ""),
             series_uid=found.get(_SERIES, ""),
         )
+
+    def instance(self) -> tuple[str, str, int]:
+        """Return SOP Class and SOP Instance UID, and the offset behind them.
+
+        Raises:
+            HeadTooShortError, UnreadableInstanceError: They are not at the start, or not seen.
+        """
+        uids, at, last = dict[int, str](), 0, -1
+        while True:
+            at, last = self._after_plain(at, last)
+            tag, start, length = self._element(at)
+            if tag > _SOP_INSTANCE or tag <= last or length == _UNDEFINED_LENGTH:
+                raise HeadTooShortError
+            last, at = tag, start + length
+            if tag in _WANTED:
+                uids[tag] = self._uid(start, at)
+            if tag == _SOP_INSTANCE:
+                return uids.get(_SOP_CLASS, ""), uids[tag], at
 
     def _top_level(self) -> dict[int, str]:
         data, found, at, last = self._data, dict[int, str](), 0, -1

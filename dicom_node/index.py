@@ -35,6 +35,7 @@ from dicom_node.inbox_object import InboxObject, head_of, read_object, sync_all
 # while the rest of a burst is still read.
 _BATCH = 256
 _POLL_SECONDS = 0.05
+_GATHER_SECONDS = 0.2
 _PAUSE_SECONDS = 1.0
 # Another process may have added the same study; its rows are seen at the next attempt.
 _ATTEMPTS = 3
@@ -139,8 +140,8 @@ class Indexer:
                 is_idle = self._stopping.wait(_PAUSE_SECONDS)
             if is_last and is_idle:
                 return
-            if is_idle:
-                self._stopping.wait(_POLL_SECONDS)
+            # A few hundred objects cost the disk little more than one: it is the receivers' too.
+            self._stopping.wait(_POLL_SECONDS if is_idle else _GATHER_SECONDS)
 
     def _index(self, batch: Sequence[WaitingFile], attempts: int = _ATTEMPTS) -> None:
         """Index some inbox files; one that cannot be indexed is set aside and holds up no other."""

@@ -23,7 +23,7 @@ from core.errors import UnreadableInstanceError
 from core.identifiers import DEVICE_UID
 from core.log import log
 from dicom_node import PYDICOM_ERRORS
-from dicom_node.dataset_head import Head, HeadTooShortError, read_head
+from dicom_node.dataset_head import Head, HeadTooShortError, find_head, read_head
 from dicom_node.header import is_valid_uid
 
 # Tells in a file, and on an association, which software wrote it (PS3.7 D.3.3.2).
@@ -35,6 +35,8 @@ _PREAMBLE = b"\0" * 128 + b"DICM"
 # How much of an object is read back for its UIDs: nearly always the first bite is enough.
 _HEAD_BYTES = (8 << 10, 128 << 10, 32 << 20)
 _LOOK_AT_THE_DISK_EVERY_BYTES = 64 << 20
+# The disk begins while the rest still comes; less than this is not worth the call.
+_WORTH_STARTING_BYTES = 64 << 10
 _log = log(__name__)
 
 
@@ -93,6 +95,7 @@ class Reception:
         policy: What Success promises.
         association: Which one brings it.
         refusal: It was refused before its first byte.
+        spare: A file that was opened for it in advance.
 
     Attributes:
         problem: Why it is refused, in words fit for an Error Comment; empty where it is not.
@@ -106,12 +109,14 @@ class Reception:
         association: str,
         *,
         refusal: tuple[Status, str] | None = None,
+        spare: Incoming | None = None,
     ) -> None:
         self._files = files
         self._request = request
         self._policy = policy
         self._refusal: Status | None = None
-        self._incoming: Incoming | None = None
+        self._incoming = spare
+        self._header: bytes = b""
         self._meta_bytes = 0
         self._until_next_look = _LOOK_AT_THE_DISK_EVERY_BYTES
         self.problem = ""
@@ -121,20 +126,22 @@ class Reception:
             self._refuse(Status.INVALID_INSTANCE, "its SOP Instance UID is none")
         elif not policy.has_room(files):
             self._refuse(Status.OUT_OF_RESOURCES, "the disk is nearly full")
-        else:
+        elif spare is None:
             try:
                 self._incoming = files.incoming(association)
             except OSError as error:
                 self._refuse_for(error)
         if self._incoming is not None:
-            header = file_header(request)
-            self._meta_bytes = len(header)
-            self.write([header])
+            self._header = file_header(request)
+            self._meta_bytes = len(self._header)
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Take some of the data set's bytes."""
         if self._incoming is None:
             return
+        if self._header:
+            pieces = [self._header, *pieces]
+            self._header = b""
         descriptor = self._incoming.descriptor
         size = sum(map(len, pieces))
         try:
@@ -144,6 +151,8 @@ class Reception:
         except OSError as error:
             self._refuse_for(error)
             return
+        if self._policy.is_synced and size > _WORTH_STARTING_BYTES:
+            self._incoming.start_writing()
         self._until_next_look -= size
         if self._until_next_look < 0:
             self._until_next_look = _LOOK_AT_THE_DISK_EVERY_BYTES
@@ -193,8 +202,9 @@ class Reception:
         """
         for size in _HEAD_BYTES:
             data = os.pread(descriptor, size, self._meta_bytes)
+            syntax = self._request.transfer_syntax_uid
             try:
-                return read_head(data, self._request.transfer_syntax_uid)
+                return find_head(data, syntax) or read_head(data, syntax)
             except HeadTooShortError:
                 if len(data) < size:
                     break

@@ -5,13 +5,14 @@ Nothing of the bytes of a connection is known here, and nothing of files and row
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from core.audit import AuditTrail
-from core.blobs import InstanceFiles
+from core.blobs import Incoming, InstanceFiles
 from core.log import log
 from core.settings import Settings
 from dicom_node import command_set
@@ -90,6 +91,7 @@ class Services:
         self._reports: dict[int, EventReport] = {}
         self._asked_commitment = False
         self._messages = 0
+        self._spare: Incoming | None = None
         self.id = parts.associations.new_id()
 
     def admit(self, request: Request) -> Agreement | Refusal:
@@ -157,6 +159,9 @@ class Services:
 
     def ended(self) -> None:
         """Leave the register: the association is over. It may be said more than once."""
+        if self._spare is not None:
+            self._spare.discard()
+            self._spare = None
         if self._admitted is not None:
             self._admitted = None
             self._parts.associations.leave(self.id)
@@ -171,13 +176,24 @@ class Services:
             calling_ae_title=self._calling,
             called_ae_title=self._parts.settings.node.ae_title,
         )
+        spare, self._spare = self._spare, None
         return Reception(
             self._parts.files,
             request,
             self._parts.policy,
             self.id,
             refusal=self._refuse_store(request, context),
+            spare=spare,
         )
+
+    def prepare_store(self) -> None:
+        """Open the next object's file while the sender is busy with our last answer.
+
+        Making a file takes the file system longer than we need for all the rest of a small object.
+        """
+        if self._spare is None and self._admitted is not None:
+            with contextlib.suppress(OSError):
+                self._spare = self._parts.files.incoming(self.id)
 
     def _refuse_store(
         self, request: StoreRequest, context: AcceptedContext

@@ -28,6 +28,9 @@ _BUFFER_BYTES = 1 << 20
 _LARGEST_REQUEST_BYTES = 1 << 20
 _PDU_HEADER = Struct(">BxL")
 _PDV_HEADER = Struct(">LBB")
+_BOTH_HEADERS = Struct(">BxLLBB")
+# Message control headers of data: not the last fragment, the last one.
+_DATA_CONTROLS = (0, 2)
 # Length field of a PDV counts its context ID and control header too.
 _PDV_LENGTH_COUNTS = 2
 _CONTROL_BITS = 0x03
@@ -179,6 +182,46 @@ class UpperLayer:
                 # No data, but it may be the last piece of its message.
                 self._has_empty_pdv = False
                 yield self._fragment()
+
+    def take_data(self, context_id: int) -> tuple[list[memoryview], bool]:
+        """Return the pieces of a data set that lie in a row, and whether it ends with the last.
+
+        The short way for what nearly all bytes are: PDUs with one PDV, of one message. At the first
+        byte that is anything else it stops, and `items` goes on from there.
+        """
+        views: list[memoryview] = []
+        if self._pdv_left and (self._control & 1 or self._context_id != context_id):
+            return views, False
+        buffer, start, end, left = self._buffer, self._start, self._end, self._pdv_left
+        # Of the PDU under way, behind the PDV under way.
+        rest = self._pdu_left - left
+        is_last = False
+        while start < end:
+            if left:
+                size = min(left, end - start)
+                views.append(buffer[start : start + size])
+                start += size
+                left -= size
+                if not left and self._control & 2:
+                    is_last = True
+                    break
+            elif rest or end - start < _BOTH_HEADERS.size:
+                break
+            else:
+                kind, length, inner, context, control = _BOTH_HEADERS.unpack_from(buffer, start)
+                if (
+                    (kind, context) != (PduType.DATA, context_id)
+                    or inner + 4 != length
+                    or not _PDV_HEADER.size < length <= MAXIMUM_PDU_BYTES
+                    or length % 2
+                    or control not in _DATA_CONTROLS
+                ):
+                    break
+                start += _BOTH_HEADERS.size
+                left = inner - _PDV_LENGTH_COUNTS
+                self._context_id, self._control = context, control
+        self._start, self._pdv_left, self._pdu_left = start, left, left + rest
+        return views, is_last
 
     def _fragment(self) -> Fragment:
         start = self._start

@@ -271,7 +271,7 @@ files = blobs.InstanceFiles(Path(sys.argv[1]))
 incoming = files.incoming("00dying")
 os.write(incoming.descriptor, b"half")
 if step == "write": die()
-if step == "rename": Path.rename = die
+if step == "rename": os.rename = die
 if step == "sync": os.fsync = die
 if step == "sync folder": blobs.sync_folder = die
 incoming.keep()

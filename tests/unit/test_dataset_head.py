@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from core.errors import UnreadableInstanceError
-from dicom_node.dataset_head import HeadTooShortError, read_head
+from dicom_node.dataset_head import HeadTooShortError, find_head, read_head
 
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 
@@ -75,7 +75,7 @@ def _files() -> list[Path]:
 
 
 def test_the_head_says_what_a_whole_decoder_says_of_every_sample() -> None:
-    compared = 0
+    compared = found = 0
     for name in _files():
         try:
             dataset = dcmread(name, stop_before_pixels=True)
@@ -85,12 +85,16 @@ def test_the_head_says_what_a_whole_decoder_says_of_every_sample() -> None:
                 continue
         except Exception:  # noqa: BLE001, S112  a damaged sample: no decoder has a say in it
             continue
-        head = read_head(name.read_bytes()[start:], syntax)
+        data = name.read_bytes()[start:]
+        head = read_head(data, syntax)
+        assert find_head(data, syntax) in {head, None}, name
+        found += find_head(data, syntax) is not None
         assert head.series_uid == str(dataset.SeriesInstanceUID), name
         assert head.study_uid == str(dataset.StudyInstanceUID), name
         assert head.sop_instance_uid == str(dataset.SOPInstanceUID), name
         compared += 1
     assert compared > 40
+    assert found > 30
 
 
 def test_an_unknown_sequence_inside_explicit_data_is_implicit() -> None:
@@ -152,3 +156,15 @@ def test_sequences_nested_without_end_are_refused() -> None:
 def test_no_bytes_bring_the_walk_down(data: bytes, syntax: str) -> None:
     with suppress(UnreadableInstanceError, HeadTooShortError):
         read_head(data, syntax)
+    find_head(data, syntax)
+
+
+@pytest.mark.parametrize("missing", ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])
+def test_what_is_not_there_is_not_found(missing: str) -> None:
+    dataset = _dataset()
+    del dataset["SourceImageSequence"]
+    del dataset[missing]
+    data = _encode(dataset, ExplicitVRLittleEndian)
+
+    assert find_head(data, ExplicitVRLittleEndian) is None
+    assert find_head(data[: data.index(b"1.2.3") + 3], ExplicitVRLittleEndian) is None
