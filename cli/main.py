@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 
 import click
 
-from cli import act, complete, demo, look, node, retention, rules, run
 from core import log
 from core.errors import TaqrirError
 
+# Where each command is: a module is imported when its command is called, so that a process that
+# keeps running holds no libraries of the others'.
+_MODULES = {
+    "run": ("up", "worker"),
+    "node": ("node",),
+    "look": ("status", "show", "settings"),
+    "act": ("send", "retry", "check"),
+    "complete": ("complete",),
+    "rules": ("rules",),
+    "retention": ("dismiss", "purge"),
+    "model": ("model",),
+    "demo": ("demo",),
+}
+_HOMES = {command: module for module, commands in _MODULES.items() for command in commands}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """The sub-commands, in the order of the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _HOMES:
+            return None
+        module = importlib.import_module(f"cli.{_HOMES[cmd_name]}")
+        commands: tuple[click.Command, ...] = module.COMMANDS
+        return next(command for command in commands if command.name == cmd_name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="taqrir", prog_name="taqrir")
 def taqrir() -> None:
     """Draft radiology reports in English and Arabic for a PACS and a RIS.
 
     Drafts only, not a medical device: a radiologist reviews and signs.
     """
-
-
-for module in (run, node, look, act, complete, rules, retention, demo):
-    for command in module.COMMANDS:
-        taqrir.add_command(command)
 
 
 def main() -> None:

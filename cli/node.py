@@ -15,10 +15,11 @@ from core import log
 from core.blobs import InstanceFiles
 from core.errors import SettingsError
 from core.process import usable_cores
-from core.queue import Doorbell
 from core.settings import Settings
 
 _GRACE_SECONDS = 10.0
+# The index brings the tables up to date and indexes what an earlier run left, then it is ready.
+_MIGRATION_SECONDS = 600.0
 
 
 @click.command()
@@ -35,7 +36,6 @@ def node(settings: Settings, config: Path | None, part: str | None) -> None:
         _index(settings)
         return
     with only_one(settings, "node"):
-        open_database(settings).dispose()
         supervise(node_programs(settings, config), lambda: click.echo(_describe(settings)))
 
 
@@ -70,6 +70,8 @@ def node_programs(settings: Settings, config: Path | None) -> list[Program]:
     index = Program(
         name="node index",
         command=command_line(config, "node", "--part", "index"),
+        is_ready=_ready_file(settings).exists,
+        ready_seconds=_MIGRATION_SECONDS,
         grace_seconds=_GRACE_SECONDS,
     )
     return [index, *receivers]
@@ -88,12 +90,19 @@ def _open_listeners(settings: Settings) -> dict[str, socket.socket]:
 
 
 def _index(settings: Settings) -> None:
+    from core.queue import Doorbell
     from dicom_node.server import Index
 
     index = Index(settings, open_database(settings), Doorbell(settings))
     index.start()
+    _ready_file(settings).touch()
     wait_for_stop()
     index.stop()
+
+
+def _ready_file(settings: Settings) -> Path:
+    """Return what the index leaves where the open associations are, once it serves."""
+    return settings.data_dir / "associations" / ".index"
 
 
 def _describe(settings: Settings) -> str:

@@ -6,15 +6,16 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from sqlalchemy import Engine
 
-from core import database
 from core.errors import SettingsError
 from core.settings import Settings
 from core.settings_file import load
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 DEFAULT_CONFIG = Path("taqrir.toml")
 
@@ -71,6 +72,8 @@ def open_database(settings: Settings) -> Engine:
     Raises:
         SettingsError: Nothing was ever started there, or the tables are of another release.
     """
+    from core import database
+
     url = database.database_url(settings)
     if url.startswith("sqlite") and not (settings.data_dir / "taqrir.db").exists():
         raise SettingsError(

@@ -10,13 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from sqlalchemy import Engine
+from typing import TYPE_CHECKING
 
 from cli.supervisor import Program, StartError, Supervisor
-from core import database
 from core.errors import SettingsError
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 @contextmanager
@@ -49,6 +50,8 @@ def only_one(settings: Settings, what: str) -> Iterator[None]:
 
 def open_database(settings: Settings) -> Engine:
     """Return the database's engine; its tables are brought up to date."""
+    from core import database
+
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     engine = database.open_engine(database.database_url(settings))
     database.migrate(engine)
