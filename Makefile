@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test test-kill demo up bench bench-ingest docs demo-checkpoint clean
+.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest docs demo-checkpoint clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -43,6 +43,9 @@ test: setup test-deps ## Run the tests; ARGS="tests/unit -k lifecycle" for some 
 test-kill: setup ## Kill the node's processes while instances arrive; ARGS="--seeds 20 --instances 5000"
 	PYTHONPATH=tests $(BIN)/python -m service.test_node_kill $(ARGS)
 
+fuzz: setup ## Damaged associations for FUZZ_SECONDS=60 or more; ARGS="--replay FILE" for one again
+	PYTHONPATH=tests $(BIN)/python -m fuzz.associations $(ARGS)
+
 demo: setup ## A film goes in, a bilingual draft comes back; ARGS="--dicom PATH --out DIR"
 	@$(BIN)/taqrir demo $(ARGS)
 
@@ -64,5 +67,5 @@ demo-checkpoint: setup ## Make the demonstration checkpoint again
 	nice -n 10 $(BIN)/python -m model.demo.make_checkpoint $(ARGS)
 
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis fuzz-failure.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -278,9 +278,8 @@ class Association:
             raise InvalidPduError("data without a command", AbortReason.UNEXPECTED_PARAMETER)
         elif self._reception is not None:
             self._pieces.append(fragment.view)
-            if fragment.is_last or len(self._pieces) == _MOST_PIECES:
-                self._flush()
             if fragment.is_last:
+                self._flush()
                 self._finish_store(self._reception)
         else:
             self._take_data(fragment)
@@ -289,7 +288,8 @@ class Association:
         """Write what has come of an object: the buffer that holds it is about to be used again."""
         if self._pieces:
             if self._reception is not None:
-                self._reception.write(self._pieces)
+                for at in range(0, len(self._pieces), _MOST_PIECES):
+                    self._reception.write(self._pieces[at : at + _MOST_PIECES])
             self._pieces = []
 
     def _take_command(self, fragment: Fragment) -> None:

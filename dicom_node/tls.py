@@ -101,6 +101,7 @@ class TlsAcceptor:
         self._trusted = None if settings.trusted is None else resolve(settings.trusted)
         self._lock = threading.Lock()
         self._seen = self._look()
+        self._is_usable = True
         self._context = self._load()
 
     def wrap(self, connection: socket.socket) -> ssl.SSLSocket:
@@ -132,21 +133,32 @@ class TlsAcceptor:
         return secured
 
     def _current(self) -> ssl.SSLContext:
-        """Return the context of the files as they are now, or of the last ones that were whole."""
+        """Return a context of the files as they are now, or the last one that could be made.
+
+        A new one for each connection: a context remembers TLS 1.2 sessions for two hours, and who
+        resumes one is not asked for a certificate again. Python cannot switch that off.
+        """
         with self._lock:
             found = self._look()
-            if found != self._seen:
-                # Remembered before it is tried: a pair that is half written is complained of once,
-                # and tried again when its files change again.
-                self._seen = found
-                try:
-                    self._context = self._load()
-                except SettingsError as error:
-                    # It names a setting and a file.
-                    _log.error("tls_files_not_usable", reason=str(error))
-                else:
-                    _log.info("tls_files_reloaded")
+            is_changed = found != self._seen
+            # Remembered before it is tried: a pair that is half written is complained of once, and
+            # tried again when its files change again.
+            self._seen = found
+            if is_changed or self._is_usable:
+                self._renew(is_changed=is_changed)
             return self._context
+
+    def _renew(self, *, is_changed: bool) -> None:
+        try:
+            self._context = self._load()
+        except SettingsError as error:
+            self._is_usable = False
+            # It names a setting and a file.
+            _log.error("tls_files_not_usable", reason=str(error))
+        else:
+            self._is_usable = True
+            if is_changed:
+                _log.info("tls_files_reloaded")
 
     def _load(self) -> ssl.SSLContext:
         return acceptor_context(

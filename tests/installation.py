@@ -105,14 +105,20 @@ port = {self.metrics_port}
             self._process.wait(60)
 
     def part(self, *words: str) -> psutil.Process:
-        """Return a running part by words of its command line, e.g. `node` or `valkey-server`."""
+        """Return a running part by words of its command line, e.g. `worker` or `valkey-server`."""
+        return self.parts(*words)[0]
+
+    def parts(self, *words: str) -> list[psutil.Process]:
+        """Return all running parts with these words in their command line, at least one."""
         assert self._process is not None
+        found = []
         for child in psutil.Process(self._process.pid).children():
             # A server may write its state behind its name: "valkey-server unixsocket:...".
             line = {Path(argument.partition(" ")[0]).name for argument in child.cmdline()}
             if line.issuperset(words):
-                return child
-        raise AssertionError(f"no part runs with {words}")
+                found.append(child)
+        assert found, f"no part runs with {words}"
+        return found
 
     def kill(self, *words: str) -> None:
         """Kill a part and its own children at once, as a power cut would."""

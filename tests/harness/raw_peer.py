@@ -127,7 +127,9 @@ def echo_message(message: int = 1) -> bytes:
     return pdu(pdv(ECHO_CONTEXT, echo_command(message), COMMAND | LAST))
 
 
-def store_message(instance: str, data: bytes, message: int = 1, **fields: int | str | None) -> bytes:
+def store_message(
+    instance: str, data: bytes, message: int = 1, **fields: int | str | None
+) -> bytes:
     """Return a C-STORE: its command in one PDU, its data set in others."""
     command = pdu(pdv(FILM_CONTEXT, store_command(instance, message, **fields), COMMAND | LAST))
     return command + b"".join(pdu(piece) for piece in split(FILM_CONTEXT, data, 16_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -238,3 +239,87 @@ def test_an_archive_that_routes_everything_back_starts_no_loop(
         assert len(site.drafts()) == 1
         assert len(orthanc.instances()) == 3
         assert not site.draft()
+
+
+# Foreign senders at their limits
+
+
+@pytest.mark.parametrize("pdu_bytes", [4096, 131_072])
+def test_storescu_is_answered_in_the_largest_pdu_that_it_takes(
+    make_site: Callable[..., Site], pdu_bytes: int
+) -> None:
+    site = make_site()
+    node = site.settings.node
+    paths = [save(film(), site.folder) for _ in range(5)]
+
+    command = [dcmtk("storescu"), "-aet", MODALITY, "-aec", node.ae_title]
+    options = ["--max-pdu", str(pdu_bytes), "--max-send-pdu", str(pdu_bytes)]
+    subprocess.run([*command, *options, node.host, str(node.port), *paths], check=True)
+    site.wait_for_index()
+
+    assert len(list(site.parts.files.studies.rglob("*.dcm"))) == 5
+
+
+def test_storescu_is_told_of_a_bad_object_and_goes_on(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    homeless = film()
+    del homeless.SeriesInstanceUID
+    bad = save(homeless, site.folder)
+    good = save(film(), site.folder)
+
+    answer = _run("storescu", site, "--no-halt", bad, good)
+    site.wait_for_index()
+
+    said = answer.stdout + answer.stderr
+    assert said.count("Received Store Response") == 2
+    assert said.count("Received Store Response (Success)") == 1
+    assert "CannotUnderstand" in said
+    (stored,) = site.parts.files.studies.rglob("*.dcm")
+    assert dcmread(stored).SOPInstanceUID == dcmread(good).SOPInstanceUID
+
+
+def test_a_storescu_that_is_killed_while_it_sends_leaves_nothing_half(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site()
+    node = site.settings.node
+    paths = [save(film(PixelData=bytes(20 << 20)), site.folder) for _ in range(3)]
+    command = [dcmtk("storescu"), "-aet", MODALITY, "-aec", node.ae_title, node.host]
+    sending = subprocess.Popen([*command, str(node.port), *paths])
+    partial = site.parts.files.partial
+    wait_until(lambda: any(partial.iterdir()), interval=0.001)
+    sending.kill()
+    sending.wait()
+
+    wait_until(lambda: not any(partial.iterdir()), interval=0.01)
+    site.wait_for_index()
+    for stored in site.parts.files.studies.rglob("*.dcm"):
+        assert len(dcmread(stored).PixelData) == 20 << 20
+    assert _run("echoscu", site).returncode == 0
+
+
+def test_orthanc_sends_a_study_object_by_object_as_it_holds_it(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    folder = tmp_path / "orthanc"
+    folder.mkdir()
+    with running_orthanc(folder, ae_title=MODALITY) as orthanc:
+        site = make_site()
+        node = site.settings.node
+        orthanc.add_modality("taqrir", node.ae_title, node.port)
+        first = film()
+        films = [first, *(film(first.StudyInstanceUID) for _ in range(4))]
+        paths = [save(dataset, tmp_path) for dataset in films]
+        command = [dcmtk("storescu"), "-aec", MODALITY, orthanc.host, str(orthanc.dicom_port)]
+        subprocess.run([*command, *paths], check=True)
+
+        answer = json.loads(
+            orthanc.request("/modalities/taqrir/store", "POST", orthanc.instances())
+        )
+        site.wait_for_index()
+
+        assert (answer["InstancesCount"], answer["FailedInstancesCount"]) == (5, 0)
+        stored = {dcmread(p).SOPInstanceUID: p for p in site.parts.files.studies.rglob("*.dcm")}
+        assert set(stored) == {dataset.SOPInstanceUID for dataset in films}
+        for dataset in films:
+            assert dcmread(stored[dataset.SOPInstanceUID]).PixelData == dataset.PixelData

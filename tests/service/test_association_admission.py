@@ -270,9 +270,7 @@ def _send_on(peer: RawPeer, number: int, sop_class: str, dataset: Any) -> None:
     from harness.raw_peer import COMMAND, LAST, pdu, pdv, store_command
 
     command = store_command(str(dataset.SOPInstanceUID), affected_sop_class_uid=sop_class)
-    peer.send(
-        pdu(pdv(number, command, COMMAND | LAST)), pdu(pdv(number, encoded(dataset), LAST))
-    )
+    peer.send(pdu(pdv(number, command, COMMAND | LAST)), pdu(pdv(number, encoded(dataset), LAST)))
 
 
 # The disk

@@ -13,9 +13,11 @@ from harness.films import film
 from harness.handshakes import tls_settings
 from harness.logs import captured_logs
 from harness.raw_peer import (
+    ABORT,
     ABORTED,
     COMMAND,
     FILM_CONTEXT,
+    RELEASE,
     RawPeer,
     echo_message,
     encoded,
@@ -39,9 +41,7 @@ STOPS = {
     "in a PDU's header": MESSAGE[:4],
     "in a PDV's header": MESSAGE[:9],
     "in a command": MESSAGE[:40],
-    "between two parts of a command": pdu(
-        pdv(FILM_CONTEXT, store_command("1.2.3")[:20], COMMAND)
-    ),
+    "between two parts of a command": pdu(pdv(FILM_CONTEXT, store_command("1.2.3")[:20], COMMAND)),
     "behind a command": MESSAGE[: MESSAGE.index(b"\4\0\0\0", 10)],
     "in the data": MESSAGE[:-100],
 }
@@ -122,15 +122,16 @@ def test_who_asks_byte_by_byte_is_disconnected_all_the_same(node: Receiving) -> 
 
 def test_who_goes_on_asking_after_an_abort_is_disconnected_all_the_same(node: Receiving) -> None:
     with node.peer() as peer:
-        peer.send(b"\xff" * 6)
+        peer.send(RELEASE)
         answers = [peer.receive()]
         started = time.monotonic()
         # Each request is answered by another abort (PS3.8 AA-7).
         while answers[-1] is not None and time.monotonic() - started < 5:
-            peer.send_as_much_as_it_takes(b"\xff" * 6)
-            answers.append(peer.receive())
             time.sleep(0.1)
+            peer.send_as_much_as_it_takes(request())
+            answers.append(peer.receive())
         assert answers[-1] is None
+        assert len(answers) > 3
         assert all(answer.kind == ABORTED for answer in answers if answer)
 
 
@@ -248,3 +249,43 @@ def test_silent_connections_on_the_tls_port_go_oldest_first(
             assert peer.receive() is None
         # The others wait for their handshake's end, and the plain port is free for all.
         node.assert_unharmed()
+
+
+def test_aborted_peers_that_stay_go_oldest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "_MOST_SILENT", 5)
+    with (
+        receiving(tmp_path / "site", artim_seconds=60.0) as node,
+        node.peer() as established,
+        ExitStack() as stack,
+    ):
+        established.associate()
+        aborted = [stack.enter_context(node.peer()) for _ in range(5)]
+        for peer in aborted:
+            peer.send(b"garbage!")
+            answer = peer.receive()
+            assert answer is not None
+            assert answer.kind == ABORTED
+        silent = [stack.enter_context(node.peer()) for _ in range(7)]
+
+        for peer in [*aborted, *silent[:2]]:
+            assert peer.receive() is None
+        established.send(echo_message())
+        assert established.status() == Status.SUCCESS
+        established.release()
+
+
+def test_an_abort_that_comes_when_the_timer_is_already_over_is_no_error(tmp_path: Path) -> None:
+    with (
+        captured_logs() as log,
+        receiving(tmp_path / "site", artim_seconds=0.2) as node,
+        node.peer() as peer,
+    ):
+        peer.send(RELEASE)
+        assert peer.receive() is not None
+        # Behind the timer, and before the node looks at it.
+        time.sleep(0.4)
+        peer.send(ABORT)
+        assert peer.receive() is None
+    assert "association_crashed" not in log.getvalue()

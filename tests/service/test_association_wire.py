@@ -348,9 +348,7 @@ def test_a_command_may_come_in_pdvs_of_any_even_length(
 
 
 @pytest.mark.parametrize("size", [2, 30, 16_000])
-def test_a_command_and_its_data_may_share_a_pdu(
-    node: Receiving, peer: RawPeer, size: int
-) -> None:
+def test_a_command_and_its_data_may_share_a_pdu(node: Receiving, peer: RawPeer, size: int) -> None:
     peer.associate()
 
     pieces = split(FILM_CONTEXT, COMMAND_SET, size, is_command=True)
@@ -424,9 +422,7 @@ def test_everything_may_come_in_one_breath(node: Receiving, peer: RawPeer) -> No
 
 
 @pytest.mark.parametrize("maximum", [1, 8, 16, 17, 32, 4096])
-def test_answers_fit_the_peers_largest_pdu(
-    node: Receiving, peer: RawPeer, maximum: int
-) -> None:
+def test_answers_fit_the_peers_largest_pdu(node: Receiving, peer: RawPeer, maximum: int) -> None:
     peer.associate(maximum=maximum)
 
     peer.send(store_message(UID, DATA_SET))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -103,10 +104,8 @@ def test_of_those_that_enter_at_once_no_more_than_the_limit_are_in(register: Ass
 
     def try_to() -> None:
         barrier.wait()
-        try:
+        with suppress(TooManyAssociationsError):
             entered.append(enter(register, limit=5).id)
-        except TooManyAssociationsError:
-            pass
 
     threads = [threading.Thread(target=try_to) for _ in range(16)]
     for thread in threads:

@@ -70,6 +70,30 @@ def test_other_keys_that_the_profiles_allow_serve(
             assert talk(port, tls_client(modality, newest=_V.TLSv1_2))[0] == b"HELLO"
 
 
+@pytest.mark.parametrize("version", [_V.TLSv1_2, _V.TLSv1_3])
+def test_a_session_is_never_resumed_so_that_every_connection_shows_its_certificate(
+    version: ssl.TLSVersion, site: Authority, node: Pair, modality: Pair
+) -> None:
+    acceptor, client = tls_acceptor(site, node), tls_client(modality, newest=version)
+
+    session, reused = None, []
+    for _ in range(2):
+        with (
+            serving(acceptor) as (port, _),
+            socket.create_connection(("127.0.0.1", port), 10) as connection,
+            client.wrap_socket(connection, session=session) as secured,
+        ):
+            secured.sendall(b"hello")
+            assert secured.recv(100) == b"HELLO"
+            reused.append(secured.session_reused)
+            session = secured.session
+            # Only a connection that ends in order leaves a session behind.
+            with suppress(OSError):
+                secured.unwrap()
+
+    assert reused == [False, False]
+
+
 @pytest.mark.parametrize("suite", ["ECDHE-ECDSA-AES256-CCM", "ECDHE-ECDSA-CHACHA20-POLY1305"])
 def test_the_modified_profile_takes_suites_that_the_plain_one_does_not(
     suite: str, site: Authority, node: Pair, modality: Pair
