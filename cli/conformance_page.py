@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core import audit_events
 from core.audit_events import Alert, Node, StudyInstances
-from core.audit_messages import AuditMessage, Outcome
+from core.audit_messages import AuditMessage, Outcome, QueryObject
 from core.settings_node import NodeSettings
 from dicom_node.association import _LARGEST_COMMAND_BYTES, _LARGEST_DATA_SET_BYTES
 from dicom_node.conformance import Table, network_tables
@@ -136,10 +136,12 @@ def _messages() -> list[tuple[AuditMessage, str]]:
     """Return one message of each kind that is told, and when."""
     us, peer = "TAQRIR", Node(ae_title="PEER", address="192.0.2.1")
     study = StudyInstances(study_uid="1.2.3", patient_id="1", sop_classes={"1.2": 1})
+    asked = QueryObject(sop_class_uid="1.2", identifier=b"", transfer_syntax_uid="1.2")
     alerts = {
         Alert.ASSOCIATION_REFUSED: "an association was rejected",
         Alert.TLS_FAILED: "a TLS handshake failed",
         Alert.USER_REFUSED: "a user identity was refused",
+        Alert.FORGED_REPORT: "a report on storage commitment is of no transaction of the caller's",
         Alert.AUDIT_GAP: "messages of the trail could not be written",
     }
     return [
@@ -171,6 +173,7 @@ def _messages() -> list[tuple[AuditMessage, str]]:
             audit_events.study_deleted(us, study, at=_AT, actor="retention"),
             "retention removed a study",
         ),
+        (audit_events.query(us, peer, asked, at=_AT), "an archive is asked by C-FIND"),
         *(
             (audit_events.security_alert(us, alert, "", at=_AT, outcome=_outcome(alert)), when)
             for alert, when in alerts.items()
@@ -178,9 +181,9 @@ def _messages() -> list[tuple[AuditMessage, str]]:
         *(
             (
                 audit_events.user_authentication(us, "USER", peer, at=_AT, is_accepted=is_accepted),
-                f"a user identity came with an association that was {word}",
+                f"a user identity that was asked for came with an association: {word}",
             )
-            for is_accepted, word in ((True, "accepted"), (False, "refused for it"))
+            for is_accepted, word in ((True, "accepted"), (False, "refused"))
         ),
     ]
 

@@ -19,11 +19,13 @@ class Admitted:
     Attributes:
         sender: Its row, where it may store.
         is_pacs: It is one of our archives: it may verify, and report on storage commitment.
+        user: User name that was asked for and proved; empty where none is asked for.
     """
 
     ae_title: str
     sender: SenderSettings | None
     is_pacs: bool
+    user: str = ""
 
     @property
     def may_ask_commitment(self) -> bool:
@@ -53,7 +55,12 @@ def admit(
     is_pacs = any(pacs.ae_title == request.calling_ae_title for pacs in settings.pacs)
     if sender is None and not is_pacs:
         return refusal or negotiation.UNKNOWN_CALLING_AE
-    return Admitted(ae_title=request.calling_ae_title, sender=sender, is_pacs=is_pacs)
+    return Admitted(
+        ae_title=request.calling_ae_title,
+        sender=sender,
+        is_pacs=is_pacs,
+        user=sender.username if sender else "",
+    )
 
 
 def _refuse_sender(

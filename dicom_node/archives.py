@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from core.audit_messages import QueryObject
 from core.clock import Clock
 from core.errors import SettingsError, TaqrirError
 from core.log import log
@@ -148,8 +149,11 @@ class _Question:
 class _Archive:
     """One archive with the thread that asks it."""
 
-    def __init__(self, name: str, peer: Peer, clock: Clock) -> None:
+    def __init__(
+        self, name: str, peer: Peer, clock: Clock, on_query: Callable[[QueryObject], None]
+    ) -> None:
         self._name = name
+        self._on_query = on_query
         self._peer = peer
         self._clock = clock
         self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
@@ -197,7 +201,9 @@ class _Archive:
 
     def _try(self, question: _Question) -> tuple[ArchivedStudy, str]:
         try:
-            found = ask_archive(self._peer, question.study_uid, enough=question.enough)
+            found = ask_archive(
+                self._peer, question.study_uid, enough=question.enough, on_query=self._on_query
+            )
         except TaqrirError as error:
             self._problem = str(error)
         except Exception as error:  # noqa: BLE001  the border of one question
@@ -213,14 +219,30 @@ class _Archive:
         return ArchivedStudy(), self._problem
 
 
+def tell_nobody(query: QueryObject, pacs: PacsSettings) -> None:
+    """Keep no trail of the queries."""
+    del query, pacs
+
+
 class Archives:
     """Every archive that a sender's `count_at` names.
+
+    Args:
+        settings: All settings.
+        clock: What time it is.
+        on_query: Hears of each C-FIND and whom it goes to: the audit trail.
 
     Raises:
         SettingsError: A sender's `count_at` names none.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        on_query: Callable[[QueryObject, PacsSettings], None] = tell_nobody,
+    ) -> None:
+        self._on_query = on_query
         self._settings = settings
         self._clock = clock
         self._archives: dict[str, _Archive] = {}
@@ -311,5 +333,7 @@ class Archives:
                 answer_seconds=_ANSWER_SECONDS,
                 tls=peer_tls(pacs.tls, self._settings.resolve),
             )
-            self._archives[pacs.name] = _Archive(pacs.name, peer, self._clock)
+            self._archives[pacs.name] = _Archive(
+                pacs.name, peer, self._clock, lambda query: self._on_query(query, pacs)
+            )
         return self._archives[pacs.name]

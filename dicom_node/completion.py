@@ -7,7 +7,7 @@ study was taken for whole is kept with it, with the figures that decided.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from core import intake, store
+from core.audit_messages import QueryObject
 from core.blobs import InstanceFiles
 from core.clock import Clock, utcnow
 from core.database import reading, writing
@@ -23,10 +24,10 @@ from core.errors import TransitionError
 from core.lifecycle import Event, State
 from core.log import log
 from core.queue import Doorbell
-from core.settings import Settings
+from core.settings import PacsSettings, Settings
 from core.tables import Instance, Study
 from dicom_node import pace
-from dicom_node.archives import Archives, Held, Standing, Word, compare
+from dicom_node.archives import Archives, Held, Standing, Word, compare, tell_nobody
 from dicom_node.carriers import Carriers
 from dicom_node.completeness import Decision, Evidence, Reason, decide, explain, judge
 from dicom_node.incoming_studies import (
@@ -74,15 +75,22 @@ class Completion:
         doorbell: Rung for each study that is queued.
         settings: All settings.
         clock: What time it is.
+        on_query: Hears of each query to an archive: the audit trail.
 
     Raises:
         SettingsError: A sender's `count_at` names no archive.
     """
 
     def __init__(
-        self, engine: Engine, doorbell: Doorbell, settings: Settings, clock: Clock = utcnow
+        self,
+        engine: Engine,
+        doorbell: Doorbell,
+        settings: Settings,
+        clock: Clock = utcnow,
+        *,
+        on_query: Callable[[QueryObject, PacsSettings], None] = tell_nobody,
     ) -> None:
-        self.archives = Archives(settings, clock)
+        self.archives = Archives(settings, clock, on_query)
         self._engine = engine
         self._doorbell = doorbell
         self._settings = settings

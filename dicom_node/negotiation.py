@@ -178,8 +178,13 @@ def _with_spaces(pdu: bytes) -> bytes:
 
 
 @_invalid_requests()
-def agree(request: Request) -> Agreement:
+def agree(request: Request, *, is_identified: bool = False) -> Agreement:
     """Answer a request with what we support of it.
+
+    Args:
+        request: What is asked.
+        is_identified: The user identity was asked for and proved: it gets its positive answer,
+            where that is wanted (PS3.7 D.3.3.7).
 
     Raises:
         InvalidPduError: What it asks for contradicts itself.
@@ -201,7 +206,12 @@ def agree(request: Request) -> Agreement:
     answer.result_source = 1
     answer.presentation_context_definition_results_list = results
     accepted = [context for context in results if context.result == _ACCEPTED]
-    answer.user_information = [*_identification(), *role_items, *_extended(request, accepted)]
+    answer.user_information = [
+        *_identification(),
+        *role_items,
+        *_extended(request, accepted),
+        *_identity(request, is_identified=is_identified),
+    ]
     pdu = A_ASSOCIATE_AC()
     pdu.from_primitive(answer)
     return Agreement(
@@ -271,11 +281,15 @@ def _extended(request: Request, accepted: list[PresentationContext]) -> list[Any
             levels.sop_class_uid = item.sop_class_uid
             levels.service_class_application_information = _STORAGE_LEVELS
             items.append(levels)
-    if request.wants_user_response and request.username:
-        identity = UserIdentityNegotiation()
-        identity.server_response = b""
-        items.append(identity)
     return items
+
+
+def _identity(request: Request, *, is_identified: bool) -> list[Any]:
+    if not (is_identified and request.wants_user_response):
+        return []
+    identity = UserIdentityNegotiation()
+    identity.server_response = b""
+    return [identity]
 
 
 def _item(primitive: A_ASSOCIATE, kind: type) -> Any:

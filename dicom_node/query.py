@@ -11,7 +11,7 @@ Source: PS3.4 C.4.1 (C-FIND), C.6.2 (study root), C.3.4 (attributes that only an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
@@ -22,9 +22,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
     StudyRootQueryRetrieveInformationModelFind,
 )
 
+from core.audit_messages import QueryObject
 from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
 from dicom_node import PYDICOM_ERRORS, pydicom_warnings
 from dicom_node.attributes import Attributes
+from dicom_node.commitment_dataset import encode_dataset
 from dicom_node.connecting import Peer, associate
 from dicom_node.contexts import is_image
 
@@ -51,13 +53,25 @@ class ArchivedStudy:
     images: frozenset[str] | None = None
 
 
-def ask_archive(peer: Peer, study_uid: str, *, enough: int | None = None) -> ArchivedStudy:
+def _tell_nobody(query: QueryObject) -> None:
+    """Keep no trail of a query."""
+    del query
+
+
+def ask_archive(
+    peer: Peer,
+    study_uid: str,
+    *,
+    enough: int | None = None,
+    on_query: Callable[[QueryObject], None] = _tell_nobody,
+) -> ArchivedStudy:
     """Ask an archive what it holds of a study.
 
     Args:
         peer: The archive.
         study_uid: Study Instance UID, the only key.
         enough: With this very count the images are not listed; None: they are always.
+        on_query: Hears of each C-FIND before it is sent: the audit trail.
 
     Raises:
         PeerUnreachableError: No connection, or no answer in time.
@@ -66,7 +80,7 @@ def ask_archive(peer: Peer, study_uid: str, *, enough: int | None = None) -> Arc
     """
     context = build_context(_MODEL, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
     with associate(peer, [context]) as association:
-        query = _Query(association, peer, study_uid)
+        query = _Query(association, peer, study_uid, on_query)
         count = query.count()
         if count == 0 or (count is not None and count == enough):
             return ArchivedStudy(count=count)
@@ -93,7 +107,14 @@ class _Match:
 class _Query:
     """Queries for one study in one association."""
 
-    def __init__(self, association: Association, peer: Peer, study_uid: str) -> None:
+    def __init__(
+        self,
+        association: Association,
+        peer: Peer,
+        study_uid: str,
+        on_query: Callable[[QueryObject], None],
+    ) -> None:
+        self._on_query = on_query
         self._association = association
         self._peer = peer
         self._study_uid = study_uid
@@ -139,6 +160,14 @@ class _Query:
                 yield match
 
     def _answers(self, identifier: Dataset) -> Iterator[_Match]:
+        encoded = encode_dataset(identifier, ExplicitVRLittleEndian)
+        self._on_query(
+            QueryObject(
+                sop_class_uid=str(_MODEL),
+                identifier=encoded,
+                transfer_syntax_uid=str(ExplicitVRLittleEndian),
+            )
+        )
         unintelligible = f"{self._peer} answered C-FIND with what cannot be understood."
         try:
             for status, found in self._association.send_c_find(identifier, _MODEL):

@@ -14,12 +14,13 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.audit import AuditTrail
+from core.audit_messages import QueryObject
 from core.audit_syslog import AuditShipper
 from core.blobs import InstanceFiles
 from core.clock import Clock, utcnow
 from core.log import log
 from core.queue import Doorbell
-from core.settings import Settings
+from core.settings import PacsSettings, Settings
 from dicom_node.associations import Associations
 from dicom_node.commitment_report import finish_reports, report_due
 from dicom_node.completion import Completion
@@ -55,7 +56,7 @@ class Index:
             character_sets={s.ae_title: s.character_set for s in settings.senders},
             clock=clock,
         )
-        self._completion = Completion(engine, doorbell, settings, clock)
+        self._completion = Completion(engine, doorbell, settings, clock, on_query=self._tell_query)
         self._stopping = threading.Event()
         # Each in a thread of its own: a slow one holds up no other.
         self._threads = [
@@ -93,6 +94,9 @@ class Index:
 
     def _open_associations(self) -> dict[str, str]:
         return {entry.id: entry.address for entry in self._associations.all()}
+
+    def _tell_query(self, query: QueryObject, pacs: PacsSettings) -> None:
+        self._trail.query(query, ae_title=pacs.ae_title, address=pacs.host)
 
     def _report_commitments(self) -> None:
         report_due(self._engine, self._settings, self._clock, self._files)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from core.audit import AuditTrail
+from core.audit_events import Alert
 from core.blobs import Incoming, InstanceFiles
 from core.log import log
 from core.settings import Settings
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 _COMMITMENT_CLASS = "1.2.840.10008.1.20.1"
 # PS3.7 C.5.
-_UNRECOGNISED_OPERATION, _NOT_AUTHORISED = 0x0211, 0x0124
+_UNRECOGNISED_OPERATION, _NOT_AUTHORISED, _INVALID_ARGUMENT = 0x0211, 0x0124, 0x0115
 _log = log(__name__)
 
 
@@ -100,15 +101,14 @@ class Services:
         outcome = admit(self._parts.settings, request, self._address, is_tls=self._is_tls)
         if isinstance(outcome, Admitted):
             outcome = self._enter(outcome) or outcome
-        user = request.username.decode("utf-8", "replace")
         if isinstance(outcome, Refusal):
-            self._tell_refusal(outcome.word, user)
+            self._tell_refusal(outcome.word, request.username.decode("utf-8", "replace"))
             return outcome
         self._admitted = outcome
-        if user:
-            self._parts.trail.user_authenticated(user, self._calling, self._address)
+        if outcome.user:
+            self._parts.trail.user_authenticated(outcome.user, self._calling, self._address)
         _log.info("association_opened", ae_title=self._calling, address=self._address)
-        return agree(request)
+        return agree(request, is_identified=bool(outcome.user))
 
     def _enter(self, admitted: Admitted) -> Refusal | None:
         """Enter the register; return why there is no room."""
@@ -252,14 +252,18 @@ class Services:
             return Answer(status=_UNRECOGNISED_OPERATION)
         if self._admitted is None or not self._admitted.is_pacs:
             return Answer(status=_NOT_AUTHORISED, comment="no archive of ours")
-        return Answer(
-            status=self._parts.commitment().on_event_report(
-                calling_ae_title=self._calling,
-                event_type=command.number(Field.EVENT_TYPE_ID),
-                data=data,
-                transfer_syntax_uid=context.transfer_syntax,
-            )
+        status = self._parts.commitment().on_event_report(
+            calling_ae_title=self._calling,
+            event_type=command.number(Field.EVENT_TYPE_ID),
+            data=data,
+            transfer_syntax_uid=context.transfer_syntax,
         )
+        if status == _INVALID_ARGUMENT:
+            # Of no transaction of ours with this archive.
+            self._parts.trail.security_alert(
+                Alert.FORGED_REPORT, ae_title=self._calling, address=self._address
+            )
+        return Answer(status=status)
 
     def report(self, agreement: Agreement) -> Message | None:
         """Return a report that belongs on this association, once it is ready."""

@@ -13,6 +13,7 @@ from core.drafting import DraftRequest
 from core.report import Language, ModelVersion, Narrative, Report, Section
 from model.checks import WrittenText, check
 from model.engine import DEFAULT_MAX_NEW_TOKENS, Engine
+from model.fingerprint import CACHE_NAME
 from model.parsing import parse_report, parse_summary
 from model.prompts import Task, question
 
@@ -103,7 +104,16 @@ def _narrative(language: Language, answers: dict[Task, WrittenText]) -> Narrativ
 
 
 def open_drafter(
-    path: Path, device: str = "auto", max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS
+    path: Path,
+    device: str = "auto",
+    max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
+    data_dir: Path | None = None,
 ) -> ModelDrafter:
-    """Return a drafter for a checkpoint folder; the model is loaded at the first draft."""
-    return ModelDrafter(Engine(path, device=device, max_new_tokens=max_new_tokens))
+    """Return a drafter for a checkpoint folder; the model is loaded at the first draft.
+
+    The folder's digest is kept in `data_dir`, so that a restart does not read all files twice.
+    """
+    cache_file = data_dir / CACHE_NAME if data_dir else None
+    return ModelDrafter(
+        Engine(path, device=device, max_new_tokens=max_new_tokens, cache_file=cache_file)
+    )

@@ -52,11 +52,17 @@ class Engine:
     """A checkpoint that answers questions about pictures."""
 
     def __init__(
-        self, path: Path, *, device: str = "auto", max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS
+        self,
+        path: Path,
+        *,
+        device: str = "auto",
+        max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
+        cache_file: Path | None = None,
     ) -> None:
         """Remember where the model lies; nothing is read before it is needed."""
         self._path = path
         self._device = device
+        self._cache_file = cache_file
         self._max_new_tokens = max_new_tokens
         self._lock = RLock()
         self._loaded: LoadedModel | None = None
@@ -77,7 +83,9 @@ class Engine:
             if self._loaded is None:
                 torch.manual_seed(_SEED)
                 with _memory_errors():
-                    self._loaded = load_checkpoint(self._path, self._device)
+                    self._loaded = load_checkpoint(
+                        self._path, self._device, cache_file=self._cache_file
+                    )
                 if self._loaded.model.num_parameters() < _SMALL_PARAMETERS:
                     torch.set_num_threads(1)
             return self._loaded

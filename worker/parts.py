@@ -62,4 +62,5 @@ class Parts:
             self.settings.checkpoint_folder,
             device=model.device,
             max_new_tokens=model.max_new_tokens,
+            data_dir=self.settings.data_dir,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from harness import film, new_uid, report_object, save
 from harness.scripted_archive import PENDING, Answers, ScriptedArchive, image
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 from pydicom.uid import BasicTextSRStorage
 from pynetdicom import AE
 from pynetdicom.dimse import DIMSEServiceProvider
 from servers import Orthanc, free_port
 
+from core.audit_messages import QueryObject
 from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
 from dicom_node.client import Peer, send_files
 from dicom_node.query import ArchivedStudy, ask_archive
@@ -57,6 +60,16 @@ def test_orthanc_tells_its_count_and_lists_its_images(
         count=3, images=frozenset(str(f.SOPInstanceUID) for f in films)
     )
     assert ask_archive(peer, new_uid()) == ArchivedStudy(count=0)
+
+
+def test_the_audit_trail_hears_of_each_query_as_it_is_sent(archive: ScriptedArchive) -> None:
+    told: list[QueryObject] = []
+    peer = Peer(ae_title="ARCHIVE", host="127.0.0.1", port=archive.port)
+
+    ask_archive(peer, STUDY, on_query=told.append)
+
+    first = read_dataset(BytesIO(told[0].identifier), is_implicit_VR=False, is_little_endian=True)
+    assert (first.QueryRetrieveLevel, first.StudyInstanceUID) == ("STUDY", STUDY)
 
 
 # What archives may leave out

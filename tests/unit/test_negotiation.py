@@ -39,10 +39,10 @@ EXPLICIT, IMPLICIT, BIG = (
 CALLED, CALLING = slice(10, 26), slice(26, 42)
 
 
-def answered(data: bytes) -> A_ASSOCIATE:
+def answered(data: bytes, *, is_identified: bool = False) -> A_ASSOCIATE:
     """Return our answer to a request, as another library reads it."""
     pdu = A_ASSOCIATE_AC()
-    pdu.decode(agree(read_request(data)).answer)
+    pdu.decode(agree(read_request(data), is_identified=is_identified).answer)
     return pdu.to_primitive()
 
 
@@ -347,14 +347,16 @@ def test_tickets_and_assertions_are_no_username(kind: int) -> None:
     assert item(answered(request(items=[identity(kind=kind, answer=True)])), type(None)) is None
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_a_positive_answer_to_a_user_is_given_where_it_is_wanted(wanted: bool) -> None:
-    answer = answered(request(items=[identity(answer=wanted)]))
+@pytest.mark.parametrize(("wanted", "proved"), [(True, True), (False, True), (True, False)])
+def test_a_positive_answer_is_given_to_a_user_who_was_checked_and_wants_it(
+    wanted: bool, proved: bool
+) -> None:
+    answer = answered(request(items=[identity(answer=wanted)]), is_identified=proved)
 
     response = item(answer, UserIdentityNegotiation)
-    assert (response is not None) == wanted
+    assert (response is not None) == (wanted and proved)
     # PS3.7 D.3.3.7.2: for a username the response is empty.
-    assert not wanted or response.server_response == b""
+    assert response is None or response.server_response == b""
 
 
 # What is no request

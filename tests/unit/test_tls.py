@@ -77,21 +77,26 @@ def test_a_session_is_never_resumed_so_that_every_connection_shows_its_certifica
     acceptor, client = tls_acceptor(site, node), tls_client(modality, newest=version)
 
     session, reused = None, []
-    for _ in range(2):
-        with (
-            serving(acceptor) as (port, _),
-            socket.create_connection(("127.0.0.1", port), 10) as connection,
-            client.wrap_socket(connection, session=session) as secured,
-        ):
-            secured.sendall(b"hello")
-            assert secured.recv(100) == b"HELLO"
-            reused.append(secured.session_reused)
-            session = secured.session
-            # Only a connection that ends in order leaves a session behind.
-            with suppress(OSError):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(2):
+            thread = threading.Thread(target=_greet, args=[acceptor, server], daemon=True)
+            thread.start()
+            plain = socket.create_connection(server.getsockname(), 10)
+            with client.wrap_socket(plain, session=session) as secured:
+                assert secured.recv(100) == b"hello"
+                reused.append(secured.session_reused)
+                session = secured.session
                 secured.unwrap()
+            thread.join(10)
 
     assert reused == [False, False]
+
+
+def _greet(acceptor: TlsAcceptor, server: socket.socket) -> None:
+    """Serve one connection and end it in order: only then is its session fit to be resumed."""
+    with acceptor.wrap(server.accept()[0]) as secured:
+        secured.sendall(b"hello")
+        secured.unwrap()
 
 
 @pytest.mark.parametrize("suite", ["ECDHE-ECDSA-AES256-CCM", "ECDHE-ECDSA-CHACHA20-POLY1305"])
