@@ -89,7 +89,12 @@ def _sweep(settings: Settings) -> None:
 def _prepare(settings: Settings) -> None:
     """Refuse a start that cannot come to anything, then bring the tables up to date."""
     from model.checkpoint import inspect_checkpoint
+    from model.faults import SEVERITIES
 
+    if unknown := sorted(set(settings.checks.severities) - set(SEVERITIES)):
+        raise SettingsError(
+            f"checks.severities names no check: {', '.join(unknown)}; docs/checks.md lists them"
+        )
     if settings.orders.peers:
         click.echo("taqrir: [orders] has no effect in this release", err=True)
     inspect_checkpoint(settings.checkpoint_folder)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from core.report import Language
+from core.report import Language, Severity
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -114,6 +114,18 @@ class ModelSettings(Section):
         return value
 
 
+class ChecksSettings(Section):
+    """What makes a draft fit to send; docs/checks.md lists the codes."""
+
+    severities: dict[str, Severity] = Field(
+        {},
+        description=(
+            'severity by code of a check, where it is not its own: `{REPETITION = "warn"}`; '
+            "note, warn or block"
+        ),
+    )
+
+
 class WorkerSettings(Section):
     """Drafting: leases, attempts, the sweep."""
 
@@ -214,6 +226,7 @@ class Settings(Section):
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
+    checks: ChecksSettings = Field(default_factory=ChecksSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)

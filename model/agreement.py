@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from core.report import Finding, Language, SectionKind
 from model.faults import NAMES, fault
+from model.mislaid import differing_locations
 from model.numbers import Quantity
 from model.sides import LEFT, RIGHT
 from model.statements import Sentence, Statements, joined
@@ -26,6 +27,7 @@ def compare_languages(english: Sections, arabic: Sections) -> Iterator[Finding]:
         found = [f for one, other in level for f in _differences(one, other)]
         yield from (f for f in found if f.code not in told)
         told |= {f.code for f in found}
+    yield from _uncertainty(joined(english.values()), joined(arabic.values()))
     yield from _missing(joined(english.values()), joined(arabic.values()))
 
 
@@ -59,6 +61,7 @@ def _differences(english: Statements, arabic: Statements) -> Iterator[Finding]:
     yield from _numbers(english, arabic)
     yield from _polarities(english, arabic)
     yield from _denials(english, arabic)
+    yield from differing_locations(english, arabic)
     if len(english.sentences) == len(arabic.sentences) == 1:
         yield from _arrangement(english.sentences[0], arabic.sentences[0])
 
@@ -204,6 +207,16 @@ def _is_turned(english: Sentence, arabic: Sentence) -> bool:
         for x in (english, arabic)
     )
     return orders[0] != orders[1] and not one.keys() & other.keys()
+
+
+def _uncertainty(english: Statements, arabic: Statements) -> Iterator[Finding]:
+    """Yield a finding that one language calls possible and the other certain."""
+    for one, other, language in ((english, arabic, Language.AR), (arabic, english, Language.EN)):
+        for name in sorted((one.hedged & other.polarities.keys()) - other.hedged):
+            if True in other.polarities[name]:
+                message = f"{human(name)} is certain in the {NAMES[language]} text only."
+                words = tuple(sorted(other.words_of[name]))
+                yield fault("UNCERTAINTY_MISMATCH", message, language, words)
 
 
 def _missing(english: Statements, arabic: Statements) -> Iterator[Finding]:

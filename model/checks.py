@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 
 from core.report import Finding, Language, Section, SectionKind, Severity
 from model.agreement import Sections, compare_languages
+from model.claims import claims
 from model.consistency import contradictions
+from model.facts import StudyFacts, contradictions_of_facts
 from model.faults import NAMES, SEVERITIES, fault
 from model.form import foreign_words, repetition
 from model.statements import Statements, joined, read_statements
 
-__all__ = ["SEVERITIES", "WrittenText", "check"]
+__all__ = ["SEVERITIES", "StudyFacts", "WrittenText", "check"]
 
+# Longer than any report; what is beyond it is not read, and the draft is blocked.
+MAX_LETTERS = 40_000
+_LONGEST_LENGTH_MM, _MAX_PERCENT = 600, 100
 _REQUIRED = (SectionKind.FINDINGS, SectionKind.IMPRESSION)
 
 
@@ -42,6 +47,21 @@ class WrittenText:
         """All sections as one text."""
         return "\n".join(section.text for section in self.sections)
 
+    @property
+    def is_too_long(self) -> bool:
+        """It has more letters than are read."""
+        return max(len(self.raw), len(self.text)) > MAX_LETTERS
+
+    def shortened(self) -> WrittenText:
+        """Return the same with no more letters than are read."""
+        if not self.is_too_long:
+            return self
+        left, sections = MAX_LETTERS, []
+        for section in self.sections:
+            sections.append(replace(section, text=section.text[:left]))
+            left -= len(sections[-1].text)
+        return replace(self, raw=self.raw[:MAX_LETTERS], sections=tuple(sections))
+
 
 def check(
     *,
@@ -49,6 +69,7 @@ def check(
     summaries: Mapping[Language, WrittenText],
     are_orientations_known: bool,
     severities: Mapping[str, Severity] | None = None,
+    facts: StudyFacts | None = None,
 ) -> tuple[Finding, ...]:
     """Return all that is wrong with a draft.
 
@@ -57,6 +78,7 @@ def check(
         summaries: The summary in each language.
         are_orientations_known: Left and right mean something in every picture.
         severities: By code, where they differ from `SEVERITIES`.
+        facts: What the header says; nothing is compared with it where None.
 
     Raises:
         ValueError: No check has a code of `severities`.
@@ -65,13 +87,55 @@ def check(
     unknown = sorted(chosen.keys() - SEVERITIES.keys())
     if unknown:
         raise ValueError(f"no check has the code {', '.join(unknown)}")
+    known = facts or StudyFacts()
     found: list[Finding] = []
+    found += _too_long((*reports.items(), *summaries.items()))
+    reports = {language: written.shortened() for language, written in reports.items()}
+    summaries = {language: written.shortened() for language, written in summaries.items()}
     for part, required in ((reports, _REQUIRED), (summaries, (SectionKind.SUMMARY,))):
         for language, written in part.items():
             found += written.findings
             found += _form(written, language, required)
-    found += _content(_read(reports), _read(summaries), are_orientations_known)
+            found += claims(written.text, language, known.identifiers)
+    read = _read(reports), _read(summaries)
+    found += _content(*read, are_orientations_known)
+    for language in Language:
+        texts = [part[language].text for part in (reports, summaries) if language in part]
+        said = joined(s for part in read for s in part.get(language, {}).values())
+        found += contradictions_of_facts("\n".join(texts), said, language, known)
+        found += _implausible(said, language)
+    if any(f.code == "PATIENT_DATA" for f in found):
+        found = [_unquoted(f) for f in found]
     return tuple(replace(f, severity=chosen.get(f.code, f.severity)) for f in found)
+
+
+def _unquoted(finding: Finding) -> Finding:
+    """Return a finding that quotes nothing, for the words may be a patient's data."""
+    if finding.code == "PATIENT_DATA":
+        return finding
+    message = "Its words are not quoted beside data of the patient."
+    return replace(finding, message=message, words=())
+
+
+def _too_long(texts: tuple[tuple[Language, WrittenText], ...]) -> Iterator[Finding]:
+    for language, written in texts:
+        if written.is_too_long:
+            message = f"The {NAMES[language]} text is longer than {MAX_LETTERS} letters."
+            yield fault("TOO_LONG", message, language)
+
+
+def _implausible(said: Statements, language: Language) -> Iterator[Finding]:
+    """Yield a vertebra that no spine has, and values that nothing in a body has."""
+    wrong = [str(level) for s in said.sentences for level in s.locations.levels if not level.exists]
+    wrong += [
+        str(quantity)
+        for quantity in said.quantities
+        if (quantity.unit == "mm" and quantity.value > _LONGEST_LENGTH_MM)
+        or (quantity.unit == "percent" and quantity.value > _MAX_PERCENT)
+    ]
+    if wrong:
+        message = f"The {NAMES[language]} text has a value that cannot be."
+        yield fault("IMPLAUSIBLE_VALUE", message, language, tuple(dict.fromkeys(wrong))[:5])
 
 
 def _form(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from core.report import Finding, Language
 from model.agreement import human, said
 from model.faults import NAMES, fault
+from model.locations import contrary
 from model.sides import LEFT, RIGHT
 from model.statements import Statement, Statements
+
+# 12.4 mm in the findings may be 12 mm in the impression.
+_ROUNDING_MM = Decimal("0.5")
 
 
 def contradictions(
@@ -25,8 +30,7 @@ def contradictions(
     """
     name = NAMES[language]
     for finding in sorted(earlier.polarities.keys() & later.polarities.keys()):
-        before = [s for s in earlier.all if s.finding == finding]
-        after = [s for s in later.all if s.finding == finding]
+        before, after = _distinct(earlier, finding), _distinct(later, finding)
         against = [s for s in after if _is_contradicted(s, before)]
         if against:
             message = (
@@ -39,6 +43,50 @@ def contradictions(
         if later.sides[finding] - _possible_sides(finding, earlier):
             message = f"The {name} {part} puts {human(finding).lower()} on another side."
             yield fault("SIDE_MISMATCH", message, language, later.side_words)
+    yield from _elsewhere(earlier, later, language, part=part)
+    yield from _of_another_size(earlier, later, language, part=part)
+
+
+def _elsewhere(
+    earlier: Statements, later: Statements, language: Language, *, part: str
+) -> Iterator[Finding]:
+    """Yield a level or a part of the body that the base gave to the finding otherwise."""
+    name = NAMES[language]
+    for finding in sorted(earlier.levels_of.keys() & later.levels_of.keys()):
+        new = later.levels_of[finding] - earlier.levels_of[finding] - earlier.levels
+        if new:
+            message = f"The {name} {part} puts {human(finding).lower()} at another level."
+            yield fault("LEVEL_MISMATCH", message, language, tuple(sorted(new)))
+    for finding in sorted(earlier.places_of.keys() & later.places_of.keys()):
+        places = contrary(
+            frozenset(later.places_of[finding]) - earlier.places,
+            frozenset(earlier.places_of[finding]),
+        )
+        if places:
+            message = f"The {name} {part} puts {human(finding).lower()} elsewhere."
+            yield fault("PLACE_MISMATCH", message, language, places)
+
+
+def _of_another_size(
+    earlier: Statements, later: Statements, language: Language, *, part: str
+) -> Iterator[Finding]:
+    """Yield a length that the base gave to a finding otherwise; it may have been rounded."""
+    for finding in sorted(earlier.lengths_of.keys() & later.lengths_of.keys()):
+        known = [q.value for q in earlier.quantities if q.unit == "mm"]
+        new = {
+            str(q)
+            for q in later.lengths_of[finding]
+            if all(abs(q.value - value) > _ROUNDING_MM for value in known)
+        }
+        if new:
+            message = f"The {NAMES[language]} {part} gives {human(finding).lower()} another size."
+            yield fault("NUMBER_MISMATCH", message, language, tuple(sorted(new)))
+
+
+def _distinct(text: Statements, finding: str) -> list[Statement]:
+    """Return what is said of a finding, once each: a model in a loop says it ten thousand times."""
+    said = {(s.is_affirmed, s.is_qualified, s.sides): s for s in text.all if s.finding == finding}
+    return list(said.values())
 
 
 def _possible_sides(finding: str, text: Statements) -> set[str]:

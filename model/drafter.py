@@ -13,6 +13,7 @@ from core.drafting import DraftRequest
 from core.report import Language, ModelVersion, Narrative, Report, Section
 from model.checks import WrittenText, check
 from model.engine import DEFAULT_MAX_NEW_TOKENS, Engine
+from model.facts import StudyFacts
 from model.fingerprint import CACHE_NAME
 from model.parsing import parse_report, parse_summary
 from model.prompts import Task, question
@@ -54,6 +55,11 @@ class ModelDrafter:
             summaries=_by_language(_SUMMARIES, answers),
             are_orientations_known=all(image.is_orientation_known for image in request.images),
             severities=dict(request.severities),
+            facts=StudyFacts(
+                body_part=request.context.body_part,
+                sex=request.context.sex,
+                age_band=request.context.age_band,
+            ),
         )
         return Report(
             narratives=tuple(_narrative(language, answers) for language in request.languages),

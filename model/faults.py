@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.report import Finding, Language, Severity
 
-# By code, what a finding does unless a site says otherwise; docs/model.md lists the same.
+# By code, what a finding does unless a site says otherwise; docs/checks.md lists the same.
 SEVERITIES = {
     "EMPTY_SECTION": Severity.BLOCK,
     "CUT_OFF": Severity.BLOCK,
@@ -14,8 +14,24 @@ SEVERITIES = {
     "SIDE_MISMATCH": Severity.BLOCK,
     "NUMBER_MISMATCH": Severity.BLOCK,
     "NEGATION_MISMATCH": Severity.BLOCK,
+    "LEVEL_MISMATCH": Severity.BLOCK,
+    "PLACE_MISMATCH": Severity.BLOCK,
     "ORIENTATION_UNKNOWN": Severity.BLOCK,
+    "LATERALITY_CONTRADICTED": Severity.BLOCK,
+    "BODY_PART_CONTRADICTED": Severity.BLOCK,
+    "SEX_CONTRADICTED": Severity.BLOCK,
+    "AGE_CONTRADICTED": Severity.BLOCK,
+    "UNFINISHED": Severity.BLOCK,
+    "TOO_LONG": Severity.BLOCK,
+    "REFUSAL": Severity.BLOCK,
+    "CLAIMS_SIGNED": Severity.BLOCK,
+    "PATIENT_DATA": Severity.BLOCK,
+    "PROMPT_ECHO": Severity.BLOCK,
+    "PLACEHOLDER": Severity.BLOCK,
     "FINDING_MISSING": Severity.WARN,
+    "UNCERTAINTY_MISMATCH": Severity.WARN,
+    "COMPARISON_WITHOUT_PRIOR": Severity.WARN,
+    "IMPLAUSIBLE_VALUE": Severity.WARN,
     "CONTROL_CHARACTERS": Severity.NOTE,
 }
 NAMES = {Language.EN: "English", Language.AR: "Arabic"}

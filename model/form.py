@@ -15,12 +15,13 @@ _MAX_IN_A_ROW = 2
 _LONGEST_LOOP_WORDS = 12
 _MIN_SENTENCE_WORDS = 3
 _MAX_SAME_LETTER = 8
+_LONGEST_QUOTE = 200
 # Arabic reports keep Latin abbreviations (CT, PA, T12), English ones no Arabic at all.
 _MIN_ARABIC_SHARE = 0.6
 _MIN_LATIN_SHARE = 0.8
 # English that goes on inside an Arabic sentence; a term in brackets is no fault.
 _LATIN_PHRASE = re.compile(r"(?:\b[A-Za-z][a-z]+\b[ \n]*){3}")
-_BRACKETS = re.compile(r"\([^)]*\)")
+_BRACKETS = re.compile(r"\([^()]*\)")
 _ARABIC_BLOCKS = (("\u0600", "\u06ff"), ("\u0750", "\u077f"), ("\u08a0", "\u08ff"))
 _GREEK_BLOCK = ("\u0370", "\u03ff")
 _LAST_LATIN = "\u024f"
@@ -34,7 +35,7 @@ def repetition(text: str) -> str:
     sentences = [" ".join(fold(s).split()) for s in re.split(r"[.!?؟\n]+", text)]
     counts = Counter(s for s in sentences if len(s.split()) >= _MIN_SENTENCE_WORDS)
     often = [sentence for sentence, count in counts.items() if count > _MAX_SAME_SENTENCE]
-    return often[0] if often else _loop(fold(text).split())
+    return (often[0] if often else _loop(fold(text).split()))[:_LONGEST_QUOTE]
 
 
 def _loop(row: list[str]) -> str:

@@ -16,6 +16,12 @@ _TIMES = frozenset({"week", "month", "year"})
 _RANGE_MARKS = frozenset({"x", "×", "to", "-", "–", "—", "الي", "في", "and", "or", "او", "و"})
 _TENS = frozenset(Decimal(n) for n in range(20, 100, 10))
 _COUNT = "count"
+_SPOKEN = frozenset({Kind.NUMBER, Kind.ORDINAL})
+# No measurement has more; a model in a loop may write a million.
+_MAX_DIGITS = 24
+_SPOKEN = frozenset({Kind.NUMBER, Kind.ORDINAL})
+# No measurement has more; a model in a loop may write a million.
+_MAX_DIGITS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +54,7 @@ class Quantity:
 def read_quantities(row: tuple[Word, ...], language: Language) -> tuple[Quantity, ...]:
     """Return the numbers of a sentence, in reading order."""
     known = lexicon(language)
-    counted = known.starts(row, frozenset({Kind.UNIT, Kind.NUMBER, Kind.PAIR}))
+    counted = known.starts(row, frozenset({Kind.UNIT, Kind.NUMBER, Kind.ORDINAL, Kind.PAIR}))
     units = {m.start: m.name for m in counted.values() if m.term.kind is Kind.UNIT}
     values = _values(row, counted)
     found = _with_units(row, values, units)
@@ -68,7 +74,7 @@ def _values(row: tuple[Word, ...], counted: dict[int, Match]) -> list[tuple[int,
         match = counted.get(index)
         if _NUMBER.fullmatch(word.text):
             values += [(index, value) for value in _digits(word.text)]
-        elif match is not None and match.term.kind is Kind.NUMBER:
+        elif match is not None and match.term.kind in _SPOKEN:
             value = Decimal(match.name)
             if values and index - 1 in spoken and _is_compound(values[-1][1], value):
                 value += values.pop()[1]
@@ -104,6 +110,10 @@ def _digits(text: str) -> tuple[Decimal, ...]:
 
     A date or a version, with two points or more, is its parts.
     """
+    if len(text) > _MAX_DIGITS:
+        return tuple(Decimal(part[:_MAX_DIGITS]) for part in re.findall(r"\d+", text))
+    if len(text) > _MAX_DIGITS:
+        return tuple(Decimal(part[:_MAX_DIGITS]) for part in re.findall(r"\d+", text))
     unified = text.replace("٫", ".").replace("٬", "")
     unified = re.sub(r",(?=\d{3}(?!\d))", "", unified).replace(",", ".")
     if unified.count(".") > 1:

@@ -9,16 +9,19 @@ from functools import cached_property
 from typing import TypeVar
 
 from core.report import Language
+from model.locations import NOWHERE, Locations, read_locations
 from model.numbers import Quantity, read_quantities
 from model.polarity import Tone, read_mentions, read_tone
 from model.sides import Anchor, Ruler, Sides, give_sides, nearest, read_sides, ruler, side_of_each
-from model.terms import Kind, lexicon
+from model.terms import Kind, lexicon, place_groups
 from model.words import Word, fold, sentences, words
 
 _T = TypeVar("_T")
 # The dual of the nominative and of the other cases; a plural may end alike.
 _DUAL_ENDINGS = ("ان", "ين")
 _SHORTEST_DUAL = 5
+# Groups of the lexicon's places that name a direction, no part that lies on a side.
+_DIRECTIONS = frozenset({"depth", "breadth", "length"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,10 @@ class Sentence:
         placed: Parts of the body and numbers with the side each is put on, where the sentence
             names right and left apart.
         measured: Findings with the lengths that belong to each.
+        sized: Findings with the lengths next to them, whatever else the sentence names.
         dual_words: Arabic words that may be duals, by which two things can be meant.
+        locations: Levels and parts of the body.
+        is_hedged: Something is called possible only.
     """
 
     statements: tuple[Statement, ...]
@@ -54,7 +60,10 @@ class Sentence:
     tone: Tone
     placed: frozenset[tuple[str, str]] = frozenset()
     measured: frozenset[tuple[str, str]] = frozenset()
+    sized: frozenset[tuple[str, Quantity]] = frozenset()
     dual_words: int = 0
+    locations: Locations = NOWHERE
+    is_hedged: bool = False
 
     @property
     def findings(self) -> frozenset[str]:
@@ -108,6 +117,42 @@ class Statements:
         """The words that name right or left."""
         return tuple(word for s in self.sentences for word in s.sides.words)
 
+    @cached_property
+    def levels(self) -> frozenset[str]:
+        """The levels of the spine that it names."""
+        return frozenset(str(level) for s in self.sentences for level in s.locations.levels)
+
+    @cached_property
+    def places(self) -> frozenset[str]:
+        """The parts of the body that it names."""
+        return frozenset(place for s in self.sentences for place in s.locations.places)
+
+    @cached_property
+    def levels_of(self) -> dict[str, set[str]]:
+        """By finding, the levels next to it."""
+        return _by_finding(pair for s in self.sentences for pair in s.locations.at_level)
+
+    @cached_property
+    def places_of(self) -> dict[str, set[str]]:
+        """By finding, the parts of the body next to it."""
+        return _by_finding(pair for s in self.sentences for pair in s.locations.at_place)
+
+    @cached_property
+    def lengths_of(self) -> dict[str, set[Quantity]]:
+        """By finding, the lengths next to it."""
+        return _by_finding(pair for s in self.sentences for pair in s.sized)
+
+    @cached_property
+    def hedged(self) -> frozenset[str]:
+        """The affirmed findings of the sentences that call something possible only."""
+        return frozenset(
+            said.finding
+            for s in self.sentences
+            if s.is_hedged
+            for said in s.statements
+            if said.is_affirmed
+        )
+
     @property
     def quantities(self) -> tuple[Quantity, ...]:
         """Every number with its unit."""
@@ -149,7 +194,10 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
         tone=read_tone(row, language),
         placed=frozenset(_placed(row, quantities, sides, language, measure)),
         measured=frozenset(_measured(quantities, anchors, measure)),
+        sized=frozenset(_sized(quantities, anchors, measure)),
         dual_words=_count_duals(row, language),
+        locations=read_locations(row, language, anchors, measure),
+        is_hedged=bool(lexicon(language).matches(row, frozenset({Kind.POSSIBLE}))),
     )
 
 
@@ -164,7 +212,11 @@ def _placed(
     if not sides.are_apart:
         return
     parts = lexicon(language).matches(row, frozenset({Kind.PLACE}))
-    things = [(match.name, match.start, match.end) for match in parts]
+    things = [
+        (match.name, match.start, match.end)
+        for match in parts
+        if place_groups()[match.name] not in _DIRECTIONS
+    ]
     things += [(str(q), q.place, q.place + 1) for q in quantities if not q.is_one]
     for thing, side in side_of_each(things, sides, measure):
         yield thing[0], side
@@ -179,6 +231,15 @@ def _measured(
         for length in lengths:
             place = (length.place, length.place + 1)
             yield nearest(place, anchors, measure)[0], str(length)
+
+
+def _sized(
+    quantities: tuple[Quantity, ...], anchors: list[Anchor], measure: Ruler
+) -> Iterable[tuple[str, Quantity]]:
+    """Yield findings with the lengths next to them."""
+    for length in quantities:
+        if anchors and length.unit == "mm":
+            yield nearest((length.place, length.place + 1), anchors, measure)[0], length
 
 
 def _count_duals(row: tuple[Word, ...], language: Language) -> int:

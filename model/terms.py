@@ -36,6 +36,23 @@ class Kind(StrEnum):
     OPENER = "opener"
     QUALIFIER = "qualifier"
     NORMAL = "normal"
+    ORDINAL = "ordinal"
+    SPINE = "spine"
+    LEVEL_NOUN = "level_noun"
+    THROUGH = "through"
+    ALSO = "also"
+    SIGNAL = "signal"
+    POSSIBLE = "possible"
+    COMPARES = "compares"
+    NO_PRIOR = "no_prior"
+    SEX = "sex"
+    AGE = "age"
+    AGE_BEFORE = "age_before"
+    AGE_AFTER = "age_after"
+    REGION = "region"
+    CLAIM = "claim"
+    TITLE = "title"
+    UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +60,7 @@ class Term:
     """One entry in one language.
 
     Attributes:
-        name: Which side, kind of negation, finding, place, unit, number, joint or modifier.
+        name: Which side, kind of negation, finding, place, unit, number, joint, claim and so on.
         phrase: For each of its words the forms that a word of the text must share one with; an
             empty set stands for a gap.
     """
@@ -116,6 +133,34 @@ class Lexicon:
         return Match(term=chosen, start=position, end=best[1], text=text)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A region of the spine.
+
+    Attributes:
+        letters: What its vertebrae are abbreviated by, folded.
+        letter: What we write for it.
+        last: Its last vertebra or root.
+    """
+
+    letters: frozenset[str]
+    letter: str
+    last: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodyRegion:
+    """A region of the body.
+
+    Attributes:
+        codes: Values of Body Part Examined (0018,0015) that mean it.
+        near: Regions that a report of it may well speak of.
+    """
+
+    codes: frozenset[str]
+    near: frozenset[str]
+
+
 def _end_of(phrase: Forms, row: tuple[Word, ...], position: int) -> int | None:
     """Return where a phrase that starts at a position ends; None where it does not fit."""
     for index, forms in enumerate(phrase):
@@ -155,28 +200,81 @@ def _lemma(word: Word) -> str:
     return bare if len(bare) > 1 and bare in arabic_forms(whole) else whole
 
 
-def _entries(content: dict[str, Any]) -> list[tuple[Kind, str, dict[str, list[str]]]]:
+def _entries(content: dict[str, Any]) -> list[tuple[Kind, str, dict[str, Any]]]:
     """Return every entry of the file as (kind, name, phrases by language)."""
-    numbers = content["numbers"]
-    tables = (
+    numbers, level_words = content["numbers"], content["level_words"]
+    tables: tuple[tuple[Kind, dict[str, Any]], ...] = (
         (Kind.SIDE, content["sides"]),
         (Kind.NEGATION, content["negation"]),
         (Kind.FINDING, content["findings"]),
-        (Kind.PLACE, content["places"]),
+        *((Kind.PLACE, group) for group in content["places"].values()),
         (Kind.JOINT, content["joints"]),
         *((Kind(name), {name: entry}) for name, entry in content["modifiers"].items()),
         (Kind.UNIT, numbers["units"]),
         (Kind.NUMBER, numbers["words"]),
         (Kind.PAIR, numbers["pairs"]),
         (Kind.ONE, numbers["ones"]),
+        (Kind.ORDINAL, numbers["ordinals"]),
+        (Kind.SPINE, content["levels"]),
+        (Kind.LEVEL_NOUN, {"noun": level_words["noun"]}),
+        *((Kind(name), {name: level_words[name]}) for name in ("through", "also", "signal")),
+        (Kind.POSSIBLE, content["uncertainty"]),
+        *((Kind(name), {name: entry}) for name, entry in content["comparison"].items()),
+        (Kind.SEX, content["sexes"]),
+        (Kind.AGE, content["ages"]),
+        *((Kind(f"age_{name}"), {name: entry}) for name, entry in content["age_words"].items()),
+        (Kind.REGION, content["regions"]),
+        (Kind.CLAIM, content["claims"]),
+        (Kind.TITLE, {"title": content["titles"]}),
+        (Kind.UNFINISHED, {"unfinished": content["unfinished"]}),
     )
     return [(kind, str(name), entry) for kind, table in tables for name, entry in table.items()]
 
 
 @cache
+def _content() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(LEXICON.read_text(encoding="utf-8"))
+    return content
+
+
+@cache
+def place_groups() -> dict[str, str]:
+    """Return the group of each part of the body."""
+    return {name: group for group, row in _content()["places"].items() for name in row}
+
+
+@cache
+def spine() -> dict[str, Region]:
+    """Return the regions of the spine by name."""
+    return {
+        name: Region(
+            letters=frozenset(fold(letter) for letter in entry["letters"]),
+            letter=entry["letters"][0],
+            last=entry["last"],
+        )
+        for name, entry in _content()["levels"].items()
+    }
+
+
+@cache
+def ages() -> dict[str, tuple[int, int]]:
+    """Return the least and the greatest age, in years, that each word of an age fits."""
+    return {name: (entry["least"], entry["most"]) for name, entry in _content()["ages"].items()}
+
+
+@cache
+def body_regions() -> dict[str, BodyRegion]:
+    """Return the regions of the body that a header's Body Part Examined names."""
+    return {
+        name: BodyRegion(codes=frozenset(entry["dicom"]), near=frozenset(entry["near"]))
+        for name, entry in _content()["regions"].items()
+    }
+
+
+@cache
 def lexicon(language: Language) -> Lexicon:
     """Return the lexicon of a language; the file is read once a process."""
-    content = yaml.safe_load(LEXICON.read_text(encoding="utf-8"))
+    content = _content()
     by_first: dict[str, list[Term]] = {}
     for kind, name, entry in _entries(content):
         for text in entry.get(language.value, ()):

@@ -11,9 +11,16 @@ from dataclasses import dataclass
 
 from core.report import Language
 
-# Words (a decimal number is one), percent signs, the dash of a range, and the marks that part
-# sentences and clauses.
-_TOKENS = re.compile(r"\d+(?:[.,٫٬]\d+)*|[^\W\d_]+|[%٪×]|[-–—](?=\s?\d)|[.;؛،,:!?؟\n()]")
+# Words (a decimal number is one), percent signs, the dash of a range (also of vertebrae: "L3-L5"),
+# the stroke between two vertebrae ("L4/5"), and the marks that part sentences and clauses.
+# An Arabic letter before a Latin one is a word of its own: وL5.
+_TOKENS = re.compile(
+    r"\d+(?:[.,٫٬]\d+)*"
+    r"|[\u0620-\u064a]+(?=[A-Za-z])|[A-Za-z]+(?=[\u0620-\u064a])|[^\W\d_]+"
+    r"|[%٪×°]|[-–—](?=\s?(?:(?:[CDLSTcdlstقظ]|Th)?\d))"
+    r"|(?:(?<=[CDLSTcdlstق]\d)|(?<=[DTdtظ]1[0-2]))/(?=(?:[CDLSTcdlstقظ]|Th)?\d)"
+    r"|[.;؛،,:!?؟\n()]"
+)
 # The letter of "L1" is a vertebra's, that of "R/O" an abbreviation's: neither names a side.
 _NO_SIDE = re.compile(r"[LlRr](?=\s?\d|/)|(?<=/)[LlRr]\b")
 _TATWEEL = "\u0640"
@@ -28,7 +35,7 @@ _FOLDED = str.maketrans(
 _SHORT_NOT = re.compile(r"n['’ʼ]t\b", re.IGNORECASE)
 _CANNOT = re.compile(r"\bcan?\s?not\b", re.IGNORECASE)
 # A list's own numbering at the start of a line says nothing about the patient.
-_LIST_MARK = re.compile(r"^\s*\d{1,2}[.)\-](?=\s)", re.MULTILINE)
+_LIST_MARK = re.compile(r"^[^\S\n]*\d{1,2}[.)\-](?=\s)", re.MULTILINE)
 # Attached in this order: and/so, then by/to/like, then the article; "لل" is "ل" and the article.
 _PREFIXES = re.compile(r"^([وف]?)(لل|[بلك]?ال|[بلك]?)(.+)$")
 # What is left of a word is a word only from these lengths on: "ولا" is "and no", but "كلا" (both)
@@ -40,6 +47,12 @@ SENTENCE_ENDS = frozenset(".;؛!?؟\n")
 CLAUSE_ENDS = frozenset("،,:()")
 # A full stop after one of these ends no sentence.
 _ABBREVIATIONS = frozenset({"rt", "lt", "approx", "vs"})
+# A model in a loop may write without ever ending a sentence. The time to read a sentence grows with
+# the square of its length, so a longer one is read in pieces.
+_LONGEST_SENTENCE_WORDS = 150
+# A model in a loop may write without ever ending a sentence. The time to read a sentence grows with
+# the square of its length, so a longer one is read in pieces.
+_LONGEST_SENTENCE_WORDS = 150
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +63,13 @@ class Word:
         text: As it stands in the text, in plain letters and digits.
         forms: What it may be looked up by.
         joins: It begins with the letter of an attached "and" (و).
+        is_glued: No space parts it from what stands before it: the 4 of "L4".
     """
 
     text: str
     forms: frozenset[str]
     joins: bool = False
+    is_glued: bool = False
 
 
 def plain(text: str) -> str:
@@ -94,18 +109,17 @@ def words(text: str, language: Language) -> tuple[Word, ...]:
     bare = _LIST_MARK.sub("", plain(text))
     if language is Language.EN:
         bare = _CANNOT.sub("can not", _SHORT_NOT.sub(" not", bare))
-    return tuple(
-        Word(text=found[0], forms=frozenset())
-        if _NO_SIDE.match(bare, found.start()) and len(found[0]) == 1
-        else _word(found[0], language)
-        for found in _TOKENS.finditer(bare)
-    )
+    return tuple(_word(found, language) for found in _TOKENS.finditer(bare))
 
 
-def _word(token: str, language: Language) -> Word:
+def _word(found: re.Match[str], language: Language) -> Word:
+    token, start = found[0], found.start()
+    if len(token) == 1 and _NO_SIDE.match(found.string, start):
+        return Word(text=token, forms=frozenset())
     folded = fold(token)
     if language is Language.EN or not token[0].isalpha():
-        return Word(text=token, forms=frozenset({folded}))
+        is_glued = start > 0 and found.string[start - 1].isalpha()
+        return Word(text=token, forms=frozenset({folded}), is_glued=is_glued)
     return Word(
         text=token,
         forms=arabic_forms(folded),
@@ -117,6 +131,8 @@ def sentences(row: tuple[Word, ...]) -> tuple[tuple[Word, ...], ...]:
     """Return the words sentence by sentence, the closing marks left out."""
     parts: list[list[Word]] = [[]]
     for word in row:
+        if len(parts[-1]) == _LONGEST_SENTENCE_WORDS:
+            parts.append([])
         if word.text not in SENTENCE_ENDS:
             parts[-1].append(word)
         elif word.text != "." or not parts[-1] or not parts[-1][-1].forms & _ABBREVIATIONS:

@@ -135,7 +135,10 @@ def _draft(
         images=rendering.images,
         context=draft_context(selection),
         languages=parts.settings.model.languages,
-        severities=(("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),),
+        severities=(
+            *parts.settings.checks.severities.items(),
+            ("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),
+        ),
         max_new_tokens=study.options.get("max_new_tokens"),
     )
 

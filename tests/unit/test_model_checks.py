@@ -61,7 +61,7 @@ def test_a_sound_pair_has_no_findings() -> None:
 def test_every_code_has_a_severity_and_the_page_lists_it() -> None:
     from pathlib import Path
 
-    page = (Path(__file__).parents[2] / "docs" / "model.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
     for code, severity in SEVERITIES.items():
         assert f"| `{code}` | {severity} |" in page
 
@@ -223,20 +223,6 @@ def test_arabic_both_is_right_and_left(text: str) -> None:
 def test_left_as_a_verb_counts_as_a_side() -> None:
     """Documented: a false alarm is accepted where a miss would be worse."""
     assert read_statements("The drain was left in place.", EN).side_words == ("left",)
-
-
-def test_the_lexicon_has_only_words_in_both_languages() -> None:
-    content = yaml.safe_load(LEXICON.read_text(encoding="utf-8"))
-    names = ("sides", "negation", "joints", "modifiers", "places", "findings")
-    numbers_of = content["numbers"]
-    tables = [content[name] for name in names] + [numbers_of[k] for k in ("units", "words", "ones")]
-    entries = [entry for table in tables for entry in table.values()]
-    assert all(entry.keys() == {"en", "ar"} for entry in entries)
-    entries += list(numbers_of["pairs"].values())
-    for entry in entries:
-        assert all(isinstance(text, str) and text.strip() for row in entry.values() for text in row)
-    assert all(entry["en"] and entry["ar"] for entry in content["findings"].values())
-    assert len(content["findings"]) >= 25
 
 
 @pytest.mark.parametrize("language", [EN, AR])

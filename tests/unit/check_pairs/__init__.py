@@ -32,7 +32,9 @@ class ScriptedEngine:
     def version(self) -> ModelVersion:
         return ModelVersion(name="scripted", revision="000000000000", is_demonstration=True)
 
-    def generate(self, question_text: str, images: Sequence[ModelImage]) -> Completion:
+    def generate(
+        self, question_text: str, images: Sequence[ModelImage], *_: object, **__: object
+    ) -> Completion:
         assert images
         index = len(self.asked)
         self.asked.append(question_text)

@@ -1,0 +1,76 @@
+"""Where a sentence puts its findings: levels of the spine and parts of the body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.report import Language
+from model.levels import Level, read_levels
+from model.sides import Anchor, Ruler, nearest
+from model.terms import Kind, lexicon, place_groups
+from model.words import Word
+
+SPINE = "spine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locations:
+    """What a sentence names of the body.
+
+    Attributes:
+        places: Parts of the body and regions of the spine, those within a finding's own words left
+            out: "hydronephrosis" and استسقاء كلوي name the same.
+        at_level: (finding, level) pairs, each level with the nearest finding.
+        at_place: (finding, part of the body) pairs, likewise.
+    """
+
+    levels: tuple[Level, ...] = ()
+    places: frozenset[str] = frozenset()
+    at_level: frozenset[tuple[str, str]] = frozenset()
+    at_place: frozenset[tuple[str, str]] = frozenset()
+
+
+NOWHERE = Locations()
+
+
+def read_locations(
+    row: tuple[Word, ...], language: Language, anchors: Sequence[Anchor], measure: Ruler
+) -> Locations:
+    """Return what a sentence names of the body, and which of its findings lies there."""
+    levels = read_levels(row, language)
+    taken = {index for _, start, end in anchors for index in range(start, end)}
+    found = [
+        (match.name, match.start, match.end)
+        for match in lexicon(language).matches(row, frozenset({Kind.PLACE, Kind.SPINE}))
+        if match.start not in taken
+    ]
+    points = [(str(level), level.place, level.place + 1) for level in levels]
+    return Locations(
+        levels=levels,
+        places=frozenset({name for name, _, _ in found} | {level.region for level in levels}),
+        at_level=_with_findings(points, anchors, measure),
+        at_place=_with_findings(found, anchors, measure),
+    )
+
+
+def _with_findings(
+    things: Sequence[Anchor], anchors: Sequence[Anchor], measure: Ruler
+) -> frozenset[tuple[str, str]]:
+    if not anchors:
+        return frozenset()
+    return frozenset(
+        (nearest((start, end), anchors, measure)[0], name) for name, start, end in things
+    )
+
+
+def group_of(place: str) -> str:
+    """Return the group of a part of the body; regions of the spine are one group."""
+    return place_groups().get(place, SPINE)
+
+
+def contrary(ours: frozenset[str], theirs: frozenset[str]) -> tuple[str, ...]:
+    """Return the parts of one group that are named here only, where others are there only."""
+    here, there = ours - theirs, theirs - ours
+    groups = {group_of(place) for place in here} & {group_of(place) for place in there}
+    return tuple(sorted(place for place in here | there if group_of(place) in groups))
