@@ -232,7 +232,6 @@ class Association:
 
     def _release(self) -> None:
         """AR-2: nothing keeps us, so the release is answered at once."""
-        self._services.released()
         self._end()
         self._react(_Event.RELEASE_ANSWERED)
 

@@ -37,6 +37,8 @@ _TAGS = {
 }
 # More than any study has; a request is kept in one row.
 _MOST_REFERENCES = 50_000
+# pydicom raises OSError for a sequence that is cut off, though nothing here is read from a disk.
+_READING_ERRORS = (*PYDICOM_ERRORS, OSError)
 
 
 class Reason(IntEnum):
@@ -144,7 +146,7 @@ def read_request(data: bytes, transfer_syntax_uid: str) -> CommitmentRequest:
             dataset = _decode(data, transfer_syntax_uid)
             references = [_reference(item) for item in _items(dataset, "ReferencedSOPSequence")]
             transaction = _uid(dataset, "TransactionUID")
-        except PYDICOM_ERRORS:
+        except _READING_ERRORS:
             raise BadCommitmentError("The data set cannot be read.") from None
     if not references:
         raise BadCommitmentError("It names no object.")
@@ -169,7 +171,7 @@ def read_report(data: bytes, transfer_syntax_uid: str) -> CommitmentReport:
                 for item in _items(dataset, "FailedSOPSequence")
             ]
             transaction = _uid(dataset, "TransactionUID")
-        except PYDICOM_ERRORS:
+        except _READING_ERRORS:
             raise BadCommitmentError("The data set cannot be read.") from None
     if not committed and not failed:
         raise BadCommitmentError("It names no object.")

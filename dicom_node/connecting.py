@@ -17,6 +17,8 @@ from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
@@ -190,6 +192,13 @@ def associate(
         PeerRefusedError: The answer was no.
         TransientError: The answer was "not now".
     """
+    rejections: list[A_ASSOCIATE] = []
+
+    def look_for_rejection(event: evt.Event) -> None:
+        # pynetdicom itself forgets one that comes before it has looked whether it is connected.
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            rejections.append(event.pdu.to_primitive())
+
     with closing(_Entity(peer)) as entity:
         try:
             association = entity.associate(
@@ -200,12 +209,16 @@ def associate(
                 max_pdu=_MAX_PDU,
                 ext_neg=list(negotiation),
                 tls_args=entity.tls_arguments(peer.host),
-                evt_handlers=[(evt.EVT_CONN_OPEN, _limit_reads), *handlers],
+                evt_handlers=[
+                    (evt.EVT_CONN_OPEN, _limit_reads),
+                    (evt.EVT_PDU_RECV, look_for_rejection),
+                    *handlers,
+                ],
             )
         except OSError:
             raise PeerUnreachableError(f"The host name of {peer} cannot be resolved.") from None
         try:
-            _require_established(association, peer, entity.tls_failure)
+            _require_established(association, peer, entity.tls_failure, rejections)
             steady(association)
             yield association
         except BaseException:
@@ -218,7 +231,12 @@ def associate(
             association.dul.join(_THREAD_SECONDS)
 
 
-def _require_established(association: Association, peer: Peer, tls_failure: OSError | None) -> None:
+def _require_established(
+    association: Association,
+    peer: Peer,
+    tls_failure: OSError | None,
+    rejections: Sequence[A_ASSOCIATE],
+) -> None:
     """Say why there is no association, if there is none.
 
     Raises:
@@ -226,8 +244,7 @@ def _require_established(association: Association, peer: Peer, tls_failure: OSEr
     """
     if association.is_established:
         return
-    if association.is_rejected:
-        answer: Any = association.acceptor.primitive
+    for answer in rejections:
         sentence = f"{peer} rejected the association: {answer.reason_str}."
         is_permanent = answer.result == 0x01  # PS3.8 9.3.4
         raise PeerRefusedError(sentence) if is_permanent else TransientError(sentence)

@@ -154,9 +154,6 @@ class Services:
             "protocol_broken", ae_title=self._calling, address=self._address, reason=problem
         )
 
-    def released(self) -> None:
-        """Hear that the peer is done."""
-
     def ended(self) -> None:
         """Leave the register: the association is over. It may be said more than once."""
         if self._spare is not None:

@@ -168,6 +168,15 @@ def test_bytes_of_whatever_kind_are_read_or_refused(data: bytes, syntax: str) ->
             continue
 
 
+def test_what_pydicom_calls_a_trouble_of_the_disk_is_a_bad_request() -> None:
+    data = bytearray(_bytes(_request(_ONE, _TWO)))
+    # Another tag for the first element, and its value is taken for a sequence's.
+    data[1] = 22
+
+    with pytest.raises(BadCommitmentError):
+        read_request(bytes(data), _LITTLE)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_request_with_changed_bytes_is_read_or_refused(draw: st.DataObject) -> None:
