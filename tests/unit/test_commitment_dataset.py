@@ -170,8 +170,9 @@ def test_bytes_of_whatever_kind_are_read_or_refused(data: bytes, syntax: str) ->
 
 def test_what_pydicom_calls_a_trouble_of_the_disk_is_a_bad_request() -> None:
     data = bytearray(_bytes(_request(_ONE, _TWO)))
-    # Another tag for the first element, and its value is taken for a sequence's.
-    data[1] = 22
+    # The sequence's length is one byte instead of all its items.
+    assert data[18:22] == b"SQ\0\0"
+    data[22] = 1
 
     with pytest.raises(BadCommitmentError):
         read_request(bytes(data), _LITTLE)
