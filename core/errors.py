@@ -12,6 +12,7 @@ TaqrirError
     ├── UnreadableMessageError    a received HL7 message that cannot be understood
     ├── UnsupportedPixelsError    no picture can be made of a frame
     ├── CheckpointError      a model folder that cannot be loaded
+    ├── PromptTooLongError   what is asked does not fit into the model's context
     ├── NotForUsError        the study holds nothing that we draft for
     ├── PatientConflictError one Study Instance UID, two patients
     └── TextIntegrityError   what is about to be sent does not read back as it was written
@@ -65,6 +66,10 @@ class UnsupportedPixelsError(PermanentError):
 
 class CheckpointError(PermanentError):
     """A model folder cannot be loaded."""
+
+
+class PromptTooLongError(PermanentError):
+    """Question and pictures do not fit into the model's context; a shorter one may."""
 
 
 class NotForUsError(PermanentError):
