@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Event
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +61,9 @@ class DraftRequest:
     Attributes:
         severities: Severity by check code, where a site or a sender set another than its own.
         max_new_tokens: Longest text of one task, where a rule set another than the model's own.
+        adapter: Name of the adapter that writes, where a rule named one.
+        is_urgent: It overtakes what is not.
+        cancelled: Once it is set nobody waits for the draft any more.
     """
 
     images: tuple[ModelImage, ...]
@@ -67,6 +71,9 @@ class DraftRequest:
     languages: tuple[Language, ...] = (Language.EN, Language.AR)
     severities: tuple[tuple[str, Severity], ...] = ()
     max_new_tokens: int | None = None
+    adapter: str = ""
+    is_urgent: bool = False
+    cancelled: Event | None = None
 
 
 class Drafter(Protocol):
@@ -88,7 +95,9 @@ class Drafter(Protocol):
                 what it raises ends the draft.
 
         Raises:
-            TransientError: Another try may succeed (out of memory, a remote engine that is away).
-            PermanentError: It will not.
+            TransientError: Another try may succeed (a remote engine that is away).
+            MemoryExhaustedError: Fewer pictures may do.
+            DraftCancelledError: `request.cancelled` was set.
+            PermanentError: Another try will not succeed.
         """
         ...
