@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from threading import Event
 from typing import Protocol
 
 import numpy as np
@@ -73,6 +74,9 @@ class DraftRequest:
     Attributes:
         severities: Severity by check code, where a site or a sender set another than its own.
         max_new_tokens: Longest text of one task, where a rule set another than the model's own.
+        adapter: Name of the adapter that writes, where a rule named one.
+        is_urgent: It overtakes what is not.
+        cancelled: Once it is set nobody waits for the draft any more.
         arabic: What the Arabic report is made from.
         laterality: ``R`` or ``L`` where every picture is of that side; for the checks.
         has_prior: The model was told of an earlier study; None where nobody knows. For the checks.
@@ -85,6 +89,9 @@ class DraftRequest:
     languages: tuple[Language, ...] = (Language.EN, Language.AR)
     severities: tuple[tuple[str, Severity], ...] = ()
     max_new_tokens: int | None = None
+    adapter: str = ""
+    is_urgent: bool = False
+    cancelled: Event | None = None
     arabic: ArabicSource = ArabicSource.TRANSLATE
     laterality: str = ""
     has_prior: bool | None = None
@@ -110,7 +117,9 @@ class Drafter(Protocol):
                 what it raises ends the draft.
 
         Raises:
-            TransientError: Another try may succeed (out of memory, a remote engine that is away).
-            PermanentError: It will not.
+            TransientError: Another try may succeed (a remote engine that is away).
+            MemoryExhaustedError: Fewer pictures may do.
+            DraftCancelledError: `request.cancelled` was set.
+            PermanentError: Another try will not succeed.
         """
         ...
