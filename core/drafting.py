@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from threading import Event
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.report import FrameReference, Language, ModelVersion, Report, Severity
+from core.report import ArabicSource, FrameReference, Language, ModelVersion, Report, Severity
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,13 +57,6 @@ class DraftContext:
     age_band: str = ""
     indication: str = field(default="", repr=False)
     prior_impression: str = field(default="", repr=False)
-
-
-class ArabicSource(StrEnum):
-    """What the Arabic report is made from; the pictures are in view either way."""
-
-    TRANSLATE = "translate"
-    FROM_IMAGE = "from_image"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,0 +1,34 @@
+"""What is left out where a prompt does not fit into the model's context, by rule and in this order.
+
+1. The earlier report's impression.
+2. The indication beyond its first hundred letters, then all of it.
+3. Pictures, from the last one on, until one is left.
+
+A text to translate or to summarise is never cut: half of it would be a report that says less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from core.drafting import DraftRequest
+
+_SHORT_INDICATION_LETTERS = 100
+
+
+def shortened(request: DraftRequest) -> Iterator[tuple[DraftRequest, str]]:
+    """Give ever shorter requests, each with a sentence that says what it leaves out."""
+    if request.context.prior_impression:
+        request = replace(request, context=replace(request.context, prior_impression=""))
+        yield request, "The earlier impression was left out: the prompt was too long with it."
+    indication = request.context.indication
+    for kept in (indication[:_SHORT_INDICATION_LETTERS], ""):
+        if kept != request.context.indication:
+            request = replace(request, context=replace(request.context, indication=kept))
+            what = "cut short" if kept else "left out"
+            yield request, f"The indication was {what}: the prompt was too long with it."
+    total = len(request.images)
+    for count in range(total - 1, 0, -1):
+        request = replace(request, images=request.images[:count])
+        yield request, f"{count} of {total} pictures were shown: the prompt was too long with more."
