@@ -13,8 +13,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from core.cleaning import without_identifiers
-from core.drafting import DraftContext, DraftRequest
+from core.drafting import Answer, AskRequest, DraftRequest
 from core.errors import PromptTooLongError
 from core.report import (
     ArabicSource,
@@ -28,13 +27,14 @@ from core.report import (
 )
 from model.checks import WrittenText, check
 from model.confidence import confidences
+from model.conversation import answer
 from model.engine import Engine
 from model.facts import StudyFacts
 from model.fingerprint import CACHE_NAME
 from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest, TextEngine
 from model.parsing import parse_report, parse_summary
 from model.prompts import PROMPTS_VERSION, Task, question
-from model.shortening import shortened
+from model.shortening import allowed, shortened
 
 CHECKS_STEP = "checks"
 
@@ -112,6 +112,10 @@ class ModelDrafter:
             reasons=tuple(dict.fromkeys(reasons)),
         )
 
+    def answer(self, request: AskRequest) -> Answer:
+        """Answer a question; see `core.drafting.Drafter.answer`."""
+        return answer(self._engine, request)
+
     def _ask(
         self,
         sources: Mapping[Task, str | None],
@@ -136,15 +140,6 @@ class ModelDrafter:
             # Where one of them failed, the others are asked for nothing.
             for future in asked.values():
                 future.cancel()
-
-
-def allowed(context: DraftContext, identifiers: tuple[str, ...]) -> DraftContext:
-    """Return a context whose free texts name no patient."""
-    return replace(
-        context,
-        indication=without_identifiers(context.indication, identifiers),
-        prior_impression=without_identifiers(context.prior_impression, identifiers),
-    )
 
 
 def _sources(arabic: ArabicSource) -> dict[Task, Task]:

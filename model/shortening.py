@@ -1,4 +1,6 @@
-"""What is left out where a prompt does not fit into the model's context, by rule and in this order.
+"""What is left out of a prompt: always what names a patient, and by rule what does not fit.
+
+Where a prompt is too long for the model's context, this goes, in this order:
 
 1. The earlier report's impression.
 2. The indication beyond its first hundred letters, then all of it.
@@ -12,9 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from core.drafting import DraftRequest
+from core.cleaning import without_identifiers
+from core.drafting import DraftContext, DraftRequest
 
 _SHORT_INDICATION_LETTERS = 100
+
+
+def allowed(context: DraftContext, identifiers: tuple[str, ...]) -> DraftContext:
+    """Return a context whose free texts name no patient."""
+    return replace(
+        context,
+        indication=without_identifiers(context.indication, identifiers),
+        prior_impression=without_identifiers(context.prior_impression, identifiers),
+    )
 
 
 def shortened(request: DraftRequest) -> Iterator[tuple[DraftRequest, str]]:
