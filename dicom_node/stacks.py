@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dicom_node.eligibility import read_as
+from dicom_node.eligibility import is_secondary_capture, read_as
 from dicom_node.frame_choice import Choices, choice, instance_rank, orientation_of, spread
 from dicom_node.header import InstanceHeader
 from dicom_node.presets import ct_windows
@@ -70,7 +70,8 @@ def choose_slices(instances: Sequence[InstanceHeader], limit: int) -> Choices:
 
 def _windows(instance: InstanceHeader, most: int) -> tuple[str, ...]:
     """Return the names of the windows of a stack; an empty one where the object's own is taken."""
-    if read_as(instance) != "CT":
+    # Pictures of a screen have no Hounsfield units.
+    if read_as(instance) != "CT" or is_secondary_capture(instance):
         return ("",)
     names = tuple(window.name for window in ct_windows(instance.body_part))
     return names[: max(most, 1)]
