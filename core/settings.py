@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from core.report import Language, Severity
+from core.settings_delivery import DicomwebSettings
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -230,6 +231,7 @@ class Settings(Section):
     senders: tuple[SenderSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     pacs: tuple[PacsSettings, ...] = ()
+    dicomweb: tuple[DicomwebSettings, ...] = ()
     ris: tuple[RisSettings, ...] = ()
     orders: OrdersSettings = Field(default_factory=OrdersSettings)
     completion: CompletionSettings = Field(default_factory=CompletionSettings)
@@ -246,7 +248,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        for section in ("pacs", "ris"):
+        for section in ("pacs", "dicomweb", "ris"):
             names = [row.name for row in getattr(self, section)]
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"two [[{section}]] are called {', '.join(sorted(twice))}")
@@ -262,6 +264,11 @@ class Settings(Section):
         if path == _SHIPPED_MODEL and not (self._base_dir / path / "config.json").exists():
             return Path(__file__).resolve().parent.parent / path / "checkpoint"
         return self._base_dir / path
+
+    @property
+    def archives(self) -> tuple[PacsSettings | DicomwebSettings, ...]:
+        """Whatever keeps documents, by C-STORE or by STOW-RS."""
+        return (*self.pacs, *self.dicomweb)
 
     def resolve(self, path: Path) -> Path:
         """Return where a file is that a setting names; relative to the settings' own folder."""

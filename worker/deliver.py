@@ -21,7 +21,7 @@ from core.report import from_json
 from core.tables import Artifact, Delivery, Draft
 from worker import auditing
 from worker.destinations import find_destination
-from worker.destinations.base import Predecessor, Source
+from worker.destinations.base import Predecessor, Receipt, Source
 from worker.parts import Parts
 
 _log = log(__name__)
@@ -42,7 +42,7 @@ def deliver(parts: Parts, delivery_id: int) -> bool:
             _finish(parts, session, delivery, DeliveryState.DROPPED, reason)
             return True
     try:
-        note = _attempt(parts, delivery)
+        note = _attempt(parts, delivery).note
     except TransientError as error:
         return _postpone(parts, delivery, str(error))
     except PermanentError as error:
@@ -58,8 +58,8 @@ def deliver(parts: Parts, delivery_id: int) -> bool:
     return True
 
 
-def _attempt(parts: Parts, delivery: Delivery) -> str:
-    """Send one object; return what the peer said beside its yes.
+def _attempt(parts: Parts, delivery: Delivery) -> Receipt:
+    """Send one object; return the peer's yes.
 
     Raises:
         TransientError, PermanentError: It was not sent, or nobody knows whether it was.

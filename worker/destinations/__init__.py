@@ -9,6 +9,7 @@ from __future__ import annotations
 from core.outbox import Planned
 from core.settings import Settings
 from worker.destinations.base import Destination, Issue, Item
+from worker.destinations.dicomweb import DicomwebDestination
 from worker.destinations.pacs import PacsDestination
 from worker.destinations.ris import RisDestination
 
@@ -19,6 +20,7 @@ def all_destinations(settings: Settings) -> list[Destination]:
     """Return every destination of a site, kind by kind."""
     return [
         *(PacsDestination(settings, pacs) for pacs in settings.pacs),
+        *(DicomwebDestination(settings, service) for service in settings.dicomweb),
         *(RisDestination(settings, ris) for ris in settings.ris),
     ]
 

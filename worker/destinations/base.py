@@ -70,6 +70,19 @@ class Recipient:
     address: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """A peer's yes.
+
+    Attributes:
+        note: What it said beside it, in words of ours.
+        is_doubtful: It leaves open what the peer keeps, so that the object is looked up.
+    """
+
+    note: str = ""
+    is_doubtful: bool = False
+
+
 class Destination(Protocol):
     """One configured destination."""
 
@@ -98,8 +111,8 @@ class Destination(Protocol):
             TextIntegrityError: A letter, a flag or an identity differs.
         """
 
-    def send(self, content: bytes) -> str:
-        """Hand an object over; return a note where the peer's yes was a qualified one.
+    def send(self, content: bytes) -> Receipt:
+        """Hand an object over; return the peer's yes.
 
         Raises:
             TransientError: Nobody knows whether it arrived, or the peer said: later.

@@ -8,7 +8,7 @@ from core.settings import PacsSettings, Settings
 from dicom_node import client
 from dicom_node.tls_context import peer_tls
 from worker.destinations import documents
-from worker.destinations.base import Issue, Item, Recipient, Source
+from worker.destinations.base import Issue, Item, Receipt, Recipient, Source
 
 
 class PacsDestination:
@@ -36,9 +36,10 @@ class PacsDestination:
         """Compare a document with the report."""
         documents.verify(content, source)
 
-    def send(self, content: bytes) -> str:
+    def send(self, content: bytes) -> Receipt:
         """Store a document; the note is what the archive's warning means."""
-        return client.store(peer_of(self._settings, self._pacs), content).meaning
+        answer = client.store(peer_of(self._settings, self._pacs), content)
+        return Receipt(note=answer.meaning, is_doubtful=answer.is_doubtful)
 
 
 def peer_of(settings: Settings, pacs: PacsSettings) -> client.Peer:

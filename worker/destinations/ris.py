@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from core.identifiers import message_control_id
 from core.settings import RisSettings, Settings
 from hl7 import mllp, oru
-from worker.destinations.base import Issue, Item, Source
+from worker.destinations.base import Issue, Item, Receipt, Source
 
 _SENDING_APPLICATION = "TAQRIR"
 
@@ -47,8 +47,8 @@ class RisDestination:
             content, source.report, header=source.header, result_status=self._ris.draft_status
         )
 
-    def send(self, content: bytes) -> str:
+    def send(self, content: bytes) -> Receipt:
         """Send a message and wait for its acknowledgement."""
         host, port = self._ris.host, self._ris.port
         mllp.send(host, port, content, timeout_seconds=self._timeout_seconds)
-        return ""
+        return Receipt()
