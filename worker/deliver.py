@@ -98,7 +98,9 @@ def _keep(parts: Parts, delivery: Delivery, rendered: bytes) -> bytes:
         return outbox.keep_content(session, artifact, rendered)
 
 
-def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> results.Predecessor | None:
+def _predecessor(
+    session: Session, draft: Draft, artifact: Artifact
+) -> results.EarlierDocument | None:
     """Return the newest earlier document of the same kind and language that a peer has."""
     found = session.execute(
         select(Artifact.uid, Draft.report_version)
@@ -113,7 +115,7 @@ def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> results.
         )
         .order_by(Draft.report_version.desc())
     ).first()
-    return results.Predecessor(uid=found[0], report_version=found[1]) if found else None
+    return results.EarlierDocument(uid=found[0], report_version=found[1]) if found else None
 
 
 def _postpone(parts: Parts, delivery: Delivery, reason: str) -> bool:

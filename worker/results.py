@@ -13,6 +13,7 @@ from core.identifiers import document_series_uid
 from core.report import Language, Report, StudyHeader
 from core.settings import PacsSettings, RisSettings, Settings
 from dicom_node import client, report_sr
+from dicom_node.documents import DocumentContext, DocumentReference, Predecessor
 from dicom_node.tls_context import peer_tls
 from hl7 import mllp, oru
 
@@ -20,7 +21,7 @@ _SENDING_APPLICATION = "TAQRIR"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predecessor:
+class EarlierDocument:
     """An earlier document that this one follows."""
 
     uid: str
@@ -38,7 +39,7 @@ class Source:
     uid: str
     report_version: int
     created_at: datetime
-    predecessor: Predecessor | None
+    predecessor: EarlierDocument | None
 
 
 def render(destination: PacsSettings | RisSettings, source: Source) -> bytes:
@@ -58,7 +59,12 @@ def verify(destination: PacsSettings | RisSettings, content: bytes, source: Sour
     """
     match destination:
         case PacsSettings():
-            report_sr.verify_sr(content, source.report, Language(source.language))
+            report_sr.verify_sr(
+                content,
+                report=source.report,
+                context=_context(source),
+                language=Language(source.language),
+            )
         case RisSettings():
             oru.verify_oru(
                 content,
@@ -97,23 +103,26 @@ def peer_of(settings: Settings, pacs: PacsSettings) -> client.Peer:
 
 
 def _render_sr(source: Source) -> bytes:
-    language = Language(source.language)
-    predecessor = None
-    if source.predecessor is not None:
-        predecessor = report_sr.DocumentReference(
-            sop_instance_uid=source.predecessor.uid,
-            series_uid=document_series_uid(
-                source.header.study_uid, source.predecessor.report_version, "sr", language
-            ),
-        )
     return report_sr.build_sr(
-        report=source.report,
+        report=source.report, context=_context(source), language=Language(source.language)
+    )
+
+
+def _context(source: Source) -> DocumentContext:
+    study = source.header.study_uid
+    predecessors: tuple[Predecessor, ...] = ()
+    if (earlier := source.predecessor) is not None:
+        series = document_series_uid(
+            study, earlier.report_version, source.kind, Language(source.language)
+        )
+        document = DocumentReference(sop_instance_uid=earlier.uid, series_uid=series)
+        predecessors = (Predecessor(document=document),)
+    return DocumentContext(
         header=source.header,
-        language=language,
         report_version=source.report_version,
         created_at=source.created_at.astimezone(),
-        predecessor=predecessor,
         software_version=version("taqrir"),
+        predecessors=predecessors,
     )
 
 

@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from dicom_samples import a_report, a_study_header, instance, radiograph, real, to_bytes, write
+from dicom_samples import (
+    a_context,
+    a_report,
+    instance,
+    radiograph,
+    real,
+    to_bytes,
+    write,
+)
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 
-from core.clock import utcnow
 from core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
@@ -86,14 +93,7 @@ def answers() -> Iterator[tuple[Peer, list[int]]]:
 
 
 def sr(language: Language = Language.AR) -> bytes:
-    return build_sr(
-        report=a_report(),
-        header=a_study_header(),
-        language=language,
-        report_version=1,
-        created_at=utcnow(),
-        software_version="0",
-    )
+    return build_sr(report=a_report(), context=a_context(), language=language)
 
 
 def body_of(path) -> bytes:
