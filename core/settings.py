@@ -56,13 +56,15 @@ class PacsSettings(Section):
     host: str = Field(description="address")
     port: Port = Field(104, description="DICOM port")
     tls: PacsTlsSettings | None = Field(None, description="DICOM TLS: `[pacs.tls]`")
-    confirm: Literal["none", "commitment"] = Field(
+    confirm: Literal["none", "find", "commitment"] = Field(
         "none",
         description=(
             "proof that is asked for after a send: `commitment` asks for storage commitment and "
-            "waits for its report, `none` takes the archive's Success for it"
+            "waits for its report, `find` looks it up by C-FIND, `none` takes the archive's "
+            "Success for it"
         ),
     )
+    per_minute: int = Field(0, ge=0, description="most objects in a minute; 0: as many as it takes")
 
     @property
     def destination(self) -> str:
@@ -81,6 +83,9 @@ class RisSettings(Section):
     )
     receiving_application: str = Field("", max_length=180, description="MSH-5")
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
+    per_minute: int = Field(
+        0, ge=0, description="most messages in a minute; 0: as many as it takes"
+    )
 
     @property
     def destination(self) -> str:
@@ -154,6 +159,12 @@ class DeliverySettings(Section):
     timeout_seconds: Seconds = Field(30.0, description="longest wait for a peer's answer")
     retry_seconds: Seconds = Field(5.0, description="first wait after a failure; doubles each time")
     retry_max_seconds: Seconds = Field(300.0, description="longest wait between attempts")
+    quick_retries: int = Field(
+        2, ge=0, le=10, description="further tries within an attempt when the network fails"
+    )
+    quick_retry_seconds: Seconds = Field(
+        0.25, description="wait before the first of them; doubles each time"
+    )
     give_up_hours: Seconds = Field(72.0, description="hours of failures before PARKED")
     confirm_hours: Seconds = Field(
         1.0,

@@ -96,6 +96,10 @@ class Destination(Protocol):
         """Its name in rows, log and timeline, such as ``pacs:main``."""
 
     @property
+    def per_minute(self) -> int:
+        """The most attempts in a minute that it wants; 0: as many as it takes."""
+
+    @property
     def recipient(self) -> Recipient | None:
         """Whom the audit trail is told of; None: what it takes are no DICOM instances."""
 

@@ -25,6 +25,7 @@ class DicomwebDestination:
         self._settings = settings
         self._service = service
         self.name = service.destination
+        self.per_minute = service.per_minute
 
     @property
     def recipient(self) -> Recipient:

@@ -18,6 +18,7 @@ class PacsDestination:
         self._settings = settings
         self._pacs = pacs
         self.name = pacs.destination
+        self.per_minute = pacs.per_minute
 
     @property
     def recipient(self) -> Recipient:

@@ -22,6 +22,7 @@ class RisDestination:
         self._ris = ris
         self._timeout_seconds = settings.delivery.timeout_seconds
         self.name = ris.destination
+        self.per_minute = ris.per_minute
 
     def items(self, issue: Issue) -> Sequence[Item]:
         """One message with all languages; its control id is of this destination alone."""
