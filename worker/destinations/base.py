@@ -6,11 +6,13 @@ settings, and a line in `worker.destinations`. Nothing else asks what kind a des
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
+from core.audit_messages import QueryObject
 from core.report import Report, ReportStatus, StudyHeader
 
 
@@ -88,6 +90,14 @@ class Receipt:
     is_doubtful: bool = False
 
 
+class Proof(StrEnum):
+    """How it is proved that an archive keeps an object (`confirm` in the settings)."""
+
+    NONE = "none"
+    FIND = "find"
+    COMMITMENT = "commitment"
+
+
 class Destination(Protocol):
     """One configured destination."""
 
@@ -126,4 +136,24 @@ class Destination(Protocol):
         Raises:
             TransientError: Nobody knows whether it arrived, or the peer said: later.
             PermanentError: The peer said no.
+        """
+
+
+class Archive(Destination, Protocol):
+    """A destination that can be asked afterwards what it keeps."""
+
+    @property
+    def proof(self) -> Proof:
+        """Which proof the site wants of it."""
+
+    def holds(self, content: bytes, on_query: Callable[[QueryObject], None]) -> bool:
+        """Tell whether it lists an object.
+
+        Args:
+            content: The object as it was sent.
+            on_query: Hears of a DICOM query before it is sent: the audit trail.
+
+        Raises:
+            TransientError: It did not say.
+            PermanentError: It will not say.
         """
