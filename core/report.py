@@ -169,14 +169,63 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SentenceConfidence:
+    """How sure the model was of a sentence that it wrote: a measure of its words, not of truth.
+
+    Attributes:
+        language: Narrative that the sentence stands in.
+        section: Section of that narrative.
+        start: Where it begins in the section's text, in characters.
+        end: Where it ends.
+        mean: Geometric mean of its tokens' probabilities, 0 to 1.
+        lowest: Probability of the token that the model was least sure of, 0 to 1.
+    """
+
+    language: Language
+    section: SectionKind
+    start: int
+    end: int
+    mean: float
+    lowest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How the texts came out of the model, so that the same draft can be made again.
+
+    Attributes:
+        prompts_version: Version of the questions that were asked.
+        max_new_tokens: Longest text of one task.
+        arabic: What the Arabic report was made from (`core.drafting.ArabicSource`).
+        is_greedy: The most likely token was taken each time; nothing was drawn.
+        seed: Of what is drawn all the same.
+    """
+
+    prompts_version: str
+    max_new_tokens: int
+    arabic: str = ""
+    is_greedy: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """A report in one or more languages, with what is needed to trace it."""
+    """A report in one or more languages, with what is needed to trace it.
+
+    Attributes:
+        confidences: Of the sentences of all narratives; empty where the model does not tell.
+        decoding: How it was written; None in drafts of earlier releases.
+        reasons: What was done otherwise than asked, in sentences: a prompt that was shortened.
+    """
 
     narratives: tuple[Narrative, ...]
     model: ModelVersion
     status: ReportStatus = ReportStatus.DRAFT
     frames: tuple[FrameReference, ...] = ()
     findings: tuple[Finding, ...] = ()
+    confidences: tuple[SentenceConfidence, ...] = ()
+    decoding: Decoding | None = None
+    reasons: tuple[str, ...] = ()
 
     def narrative(self, language: Language) -> Narrative:
         """Return the narrative in a language.
@@ -286,4 +335,13 @@ def from_json(text: str) -> Report:
             )
             for f in data["findings"]
         ),
+        # Drafts of earlier releases have none of these.
+        confidences=tuple(
+            SentenceConfidence(
+                **{**c, "language": Language(c["language"]), "section": SectionKind(c["section"])}
+            )
+            for c in data.get("confidences", ())
+        ),
+        decoding=Decoding(**data["decoding"]) if data.get("decoding") else None,
+        reasons=tuple(data.get("reasons", ())),
     )

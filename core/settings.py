@@ -63,6 +63,11 @@ class PacsSettings(Section):
         ),
     )
 
+    @property
+    def destination(self) -> str:
+        """Its name in rows, log and timeline."""
+        return f"pacs:{self.name}"
+
 
 class RisSettings(Section):
     """An information system that drafts are sent to."""
@@ -75,6 +80,11 @@ class RisSettings(Section):
     )
     receiving_application: str = Field("", max_length=180, description="MSH-5")
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
+
+    @property
+    def destination(self) -> str:
+        """Its name in rows, log and timeline."""
+        return f"ris:{self.name}"
 
 
 class OrderPeerSettings(Section):

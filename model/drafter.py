@@ -6,15 +6,17 @@ two looks could disagree, and a translation can be checked against its source wo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 from core.drafting import DraftRequest
 from core.report import Language, ModelVersion, Narrative, Report, Section
 from model.checks import WrittenText, check
-from model.engine import DEFAULT_MAX_NEW_TOKENS, Engine
+from model.engine import Engine
 from model.facts import StudyFacts
 from model.fingerprint import CACHE_NAME
+from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest, TextEngine
 from model.parsing import parse_report, parse_summary
 from model.prompts import Task, question
 
@@ -22,13 +24,21 @@ CHECKS_STEP = "checks"
 
 _REPORTS = {Language.EN: Task.REPORT_EN, Language.AR: Task.REPORT_AR}
 _SUMMARIES = {Language.EN: Task.SUMMARY_EN, Language.AR: Task.SUMMARY_AR}
+# What needs an earlier answer, and which.
+_SOURCES = {
+    Task.REPORT_AR: Task.REPORT_EN,
+    Task.SUMMARY_EN: Task.REPORT_EN,
+    Task.SUMMARY_AR: Task.REPORT_AR,
+}
+# Tasks that are asked together, each wave once the one before it is answered.
+_WAVES = ((Task.REPORT_EN,), (Task.REPORT_AR, Task.SUMMARY_EN), (Task.SUMMARY_AR,))
 _LANGUAGES = {task: lang for table in (_REPORTS, _SUMMARIES) for lang, task in table.items()}
 
 
 class ModelDrafter:
     """The `core.drafting.Drafter` that asks a model."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: TextEngine) -> None:
         """Draft with an engine; it loads its model at the first draft."""
         self._engine = engine
 
@@ -46,9 +56,10 @@ class ModelDrafter:
         only Arabic is asked for.
         """
         answers: dict[Task, WrittenText] = {}
-        for task in _tasks(request.languages):
-            on_step(task.value)
-            answers[task] = self._answer(task, request, answers)
+        wanted = _tasks(request.languages)
+        for wave in _WAVES:
+            tasks = [task for task in wave if task in wanted]
+            answers |= self._ask(tasks, request, answers, on_step)
         on_step(CHECKS_STEP)
         findings = check(
             reports=_by_language(_REPORTS, answers),
@@ -63,30 +74,52 @@ class ModelDrafter:
         )
         return Report(
             narratives=tuple(_narrative(language, answers) for language in request.languages),
-            model=self.version,
+            model=self._engine.version_of(request.adapter),
             frames=tuple(image.frame for image in request.images),
             findings=findings,
         )
 
-    def _answer(
-        self, task: Task, request: DraftRequest, answers: dict[Task, WrittenText]
-    ) -> WrittenText:
-        """Return one task's answer, parsed."""
-        source = ""
-        if task is not Task.REPORT_EN:
-            basis = Task.REPORT_AR if task is Task.SUMMARY_AR else Task.REPORT_EN
-            source = answers[basis].raw
-        completion = self._engine.generate(
-            question(task, request.context, source), request.images, request.max_new_tokens
-        )
-        parse = parse_report if task in _REPORTS.values() else parse_summary
-        parsed = parse(completion.text, _LANGUAGES[task])
-        return WrittenText(
-            raw=completion.text.strip(),
-            sections=parsed.sections,
-            is_complete=completion.is_complete,
-            findings=parsed.findings,
-        )
+    def _ask(
+        self,
+        tasks: Sequence[Task],
+        request: DraftRequest,
+        answers: Mapping[Task, WrittenText],
+        on_step: Callable[[str], None],
+    ) -> dict[Task, WrittenText]:
+        """Return the answers of tasks that are asked together, parsed."""
+        asked: dict[Task, Future[Completion]] = {}
+        try:
+            for task in tasks:
+                on_step(task.value)
+                source = answers[_SOURCES[task]].raw if task in _SOURCES else ""
+                asked[task] = self._engine.submit(_request(task, request, source))
+            return {task: _written(task, future.result()) for task, future in asked.items()}
+        finally:
+            # Where one of them failed, the others are asked for nothing.
+            for future in asked.values():
+                future.cancel()
+
+
+def _request(task: Task, request: DraftRequest, source: str) -> GenerationRequest:
+    return GenerationRequest(
+        question=question(task, request.context, source),
+        images=request.images,
+        max_new_tokens=request.max_new_tokens,
+        adapter=request.adapter,
+        is_urgent=request.is_urgent,
+        cancelled=request.cancelled,
+    )
+
+
+def _written(task: Task, completion: Completion) -> WrittenText:
+    parse = parse_report if task in _REPORTS.values() else parse_summary
+    parsed = parse(completion.text, _LANGUAGES[task])
+    return WrittenText(
+        raw=completion.text.strip(),
+        sections=parsed.sections,
+        is_complete=completion.is_complete,
+        findings=parsed.findings,
+    )
 
 
 def _tasks(languages: tuple[Language, ...]) -> tuple[Task, ...]:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
 import torch
 
 from core.drafting import ModelImage
-from core.errors import PermanentError, TransientError
+from core.errors import PermanentError, TaqrirError, TransientError
 from core.report import ModelVersion
 from model.checkpoint import LoadedModel, load_checkpoint
+from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest
 from model.prompts import END_OF_TEXT, END_OF_TURN, encode
 from model.vision import to_pixel_values
 
-DEFAULT_MAX_NEW_TOKENS = 1024  # the official inference's own limit
 # Greedy decoding draws nothing; the seed is for kernels that would.
 _SEED = 0
 # The threads of a small model spend their time waiting for one another: on two cores shared with
@@ -31,21 +31,6 @@ _SMALL_PARAMETERS = 50_000_000
 _OUT_OF_MEMORY = ("allocate memory", "ALLOC_FAILED")
 # A prompt that leaves less room than this cannot be answered with a report.
 _MIN_ROOM_TOKENS = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Completion:
-    """What the model answered.
-
-    Attributes:
-        text: The answer, special tokens and half letters at a cut end removed.
-        is_complete: The model ended its turn itself; False where it ran into the limit.
-        token_count: Tokens that were made, the end of turn included.
-    """
-
-    text: str
-    is_complete: bool
-    token_count: int
 
 
 class Engine:
@@ -108,6 +93,23 @@ class Engine:
             raise PermanentError("A draft needs at least one picture.")
         with self._lock, torch.inference_mode(), _memory_errors():
             return self._generate(question_text, images, max_new_tokens or self._max_new_tokens)
+
+    def version_of(self, adapter: str) -> ModelVersion:
+        """Return which model answers with an adapter; this engine has none."""
+        if adapter:
+            raise PermanentError(f"The model has no adapter called {adapter}.")
+        return self.version
+
+    def submit(self, request: GenerationRequest) -> Future[Completion]:
+        """Ask; see `model.generation.TextEngine.submit`."""
+        future: Future[Completion] = Future()
+        try:
+            future.set_result(
+                self.generate(request.question, request.images, request.max_new_tokens)
+            )
+        except TaqrirError as error:
+            future.set_exception(error)
+        return future
 
     def _generate(
         self, question_text: str, images: Sequence[ModelImage], max_new_tokens: int

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -120,15 +121,21 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
 
 
 def encode(
-    tokenizer: Any, question_text: str, *, image_count: int, tokens_per_image: int
+    tokenizer: Any,
+    question_text: str,
+    *,
+    image_count: int,
+    tokens_per_image: int,
+    history: Sequence[tuple[str, str]] = (),
 ) -> list[int]:
     """Return the ids of a whole prompt, ready for the answer to follow.
 
     Args:
         tokenizer: A transformers tokenizer that knows the special tokens and ``<image>``.
         question_text: From `question`; encoded as plain text.
-        image_count: How many pictures stand before the question, at least one.
+        image_count: How many pictures stand before the first question, at least one.
         tokens_per_image: How many positions each of them takes.
+        history: Earlier turns, question and answer each; plain text too.
     """
     begin, start, end, end_of_turn, image = tokenizer.convert_tokens_to_ids(
         [BEGIN, HEADER_START, HEADER_END, END_OF_TURN, IMAGE]
@@ -142,6 +149,20 @@ def encode(
         images += encode_text(tokenizer, " ") if index else []
         images += [image] * tokens_per_image
     break_ids = encode_text(tokenizer, "\n\n")
+
+    def turn(words: str) -> list[int]:
+        return [
+            *encode_text(tokenizer, words),
+            end_of_turn,
+            *header("assistant"),
+            *break_ids,
+        ]
+
+    first, *later = [*(asked for asked, _ in history), question_text]
+    following: list[int] = []
+    for (_, answer), asked in zip(history, later, strict=True):
+        following += [*encode_text(tokenizer, answer), end_of_turn]
+        following += [*header("user"), *break_ids, *turn(asked)]
     return [
         begin,  # the tokenizer's own
         begin,  # the template's
@@ -151,8 +172,6 @@ def encode(
         *header("user"),
         *break_ids,
         *images,
-        *encode_text(tokenizer, f"\n{question_text}"),
-        end_of_turn,
-        *header("assistant"),
-        *break_ids,
+        *turn(f"\n{first}"),
+        *following,
     ]

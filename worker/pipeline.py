@@ -30,9 +30,9 @@ from core.log import log
 from core.report import Report, Severity, to_json
 from core.tables import Draft, Study
 from dicom_node.selection import RenderedSelection, Selection, draft_context
+from worker.destinations import Issue, plan_results
 from worker.lease import Lease, LostLeaseError
 from worker.parts import Parts
-from worker.planning import plan_results
 from worker.seeing import look_at
 
 _log = log(__name__)
@@ -255,7 +255,10 @@ def _recording(
         session.add(draft)
         session.flush()
         if not blocking:
-            outbox.plan(session, draft, plan_results(parts.settings, study, draft, report), at=at)
+            issue = Issue(
+                study_uid=study.study_uid, report_version=draft.report_version, report=report
+            )
+            outbox.plan(session, draft, plan_results(parts.settings, issue), at=at)
         _log.info("draft_recorded", study=study.id, version=study.version, code=code or "OK")
 
     return write

@@ -65,9 +65,8 @@ class Installation:
     def _study(self) -> int:
         return self.chance.randrange(STUDIES)
 
-    def _take(self, settings: object, destination: object, content: bytes) -> str:
+    def _take(self, content: bytes) -> str:
         """Be the peer: keep what comes, or fail; a failure may come after the object did."""
-        del settings, destination
         answer, self._answer = self._answer, None
         if not isinstance(answer, PeerRefusedError):
             self.arrived.setdefault(_identifier(content), set()).add(content)
@@ -209,7 +208,8 @@ def test_the_invariants_hold_after_every_step(
 ) -> None:
     site = make_site(pacs={"main": 1}, ris={"main": 1})
     installation = Installation(site, seed)
-    monkeypatch.setattr("worker.results.send", installation._take)
+    for kind in ("pacs.PacsDestination", "ris.RisDestination"):
+        monkeypatch.setattr(f"worker.destinations.{kind}.send", installation._take)
 
     for _ in range(STEPS):
         installation.step()
