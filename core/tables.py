@@ -74,7 +74,8 @@ class Base(DeclarativeBase):
     }
 
 
-def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    """Return the check that a column holds one of a closed set."""
     names = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({names})", name=column)
 
@@ -84,7 +85,7 @@ class Study(Base):
 
     __tablename__ = "study"
     __table_args__ = (
-        _one_of("state", State),
+        one_of("state", State),
         Index("ix_study_state_last", "state", "last_instance_at"),
         # Purged studies stay for ever; whoever looks for what may go does not look at them.
         Index(
@@ -239,7 +240,7 @@ class Delivery(Base):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        _one_of("state", DeliveryState),
+        one_of("state", DeliveryState),
         UniqueConstraint("artifact_id", "destination"),
         Index("ix_delivery_due", "state", "next_attempt_at"),
     )
@@ -273,7 +274,7 @@ class Commitment(Base):
 
     __tablename__ = "commitment"
     __table_args__ = (
-        _one_of("state", CommitmentState),
+        one_of("state", CommitmentState),
         UniqueConstraint("ae_title", "transaction_uid"),
         Index("ix_commitment_due", "state", "next_attempt_at"),
     )
