@@ -21,7 +21,7 @@ from core.report import from_json
 from core.tables import Artifact, Delivery, Draft
 from worker import auditing
 from worker.destinations import find_destination
-from worker.destinations.base import Predecessor, Receipt, Source
+from worker.destinations.base import EarlierDocument, Receipt, Source
 from worker.parts import Parts
 
 _log = log(__name__)
@@ -99,7 +99,7 @@ def _keep(parts: Parts, delivery: Delivery, rendered: bytes) -> bytes:
         return outbox.keep_content(session, artifact, rendered)
 
 
-def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> Predecessor | None:
+def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> EarlierDocument | None:
     """Return the newest earlier document of the same kind and language that a peer has."""
     found = session.execute(
         select(Artifact.uid, Draft.report_version)
@@ -114,7 +114,7 @@ def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> Predeces
         )
         .order_by(Draft.report_version.desc())
     ).first()
-    return Predecessor(uid=found[0], report_version=found[1]) if found else None
+    return EarlierDocument(uid=found[0], report_version=found[1]) if found else None
 
 
 def _postpone(parts: Parts, delivery: Delivery, reason: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.report import Report, StudyHeader
+from core.report import Report, ReportStatus, StudyHeader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +41,16 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predecessor:
-    """An earlier document that this one follows."""
+class EarlierDocument:
+    """An earlier document of the same kind and language that this one follows.
+
+    Attributes:
+        status: How finished its language was.
+    """
 
     uid: str
     report_version: int
+    status: ReportStatus = ReportStatus.DRAFT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +64,7 @@ class Source:
     uid: str
     report_version: int
     created_at: datetime
-    predecessor: Predecessor | None
+    predecessor: EarlierDocument | None
 
 
 @dataclass(frozen=True, kw_only=True)

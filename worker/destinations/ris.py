@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.identifiers import message_control_id
+from core.report import ReportStatus
 from core.settings import RisSettings, Settings
 from hl7 import mllp, oru
 from worker.destinations.base import Issue, Item, Receipt, Source
@@ -38,14 +39,19 @@ class RisDestination:
             sending_facility="",
             receiving_application=self._ris.receiving_application,
             receiving_facility=self._ris.receiving_facility,
-            result_status=self._ris.draft_status,
+            result_status=self._status(source),
         )
 
     def verify(self, content: bytes, source: Source) -> None:
         """Compare a message with report and header."""
         oru.verify_oru(
-            content, source.report, header=source.header, result_status=self._ris.draft_status
+            content, source.report, header=source.header, result_status=self._status(source)
         )
+
+    def _status(self, source: Source) -> str | None:
+        """Return the site's own word for a draft; a signed report has the same everywhere."""
+        is_draft = source.report.status is ReportStatus.DRAFT
+        return self._ris.draft_status if is_draft else None
 
     def send(self, content: bytes) -> Receipt:
         """Send a message and wait for its acknowledgement."""
