@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dicom_samples import a_report, a_study_header
+from dicom_samples import a_context, a_report
 from harness.commitment import act, commit, reference, report_all, request_for
 from harness.films import film
 from harness.raw_peer import FILM_STORAGE, RawPeer, request
@@ -28,7 +28,6 @@ from pynetdicom.pdu_primitives import (
 )
 
 from cli.conformance_page import all_tables, main, marked_tables, with_tables
-from core.clock import utcnow
 from core.database import migrate
 from core.report import Language
 from dicom_node.client import echo, store
@@ -304,15 +303,7 @@ def _both_roles(abstract_syntax: str, syntaxes: list[str]) -> Any:
 
 
 def _send_draft(peer: Peer) -> None:
-    draft = build_sr(
-        report=a_report(),
-        header=a_study_header(),
-        language=Language.EN,
-        report_version=1,
-        created_at=utcnow(),
-        software_version="1",
-    )
-    store(peer, draft)
+    store(peer, build_sr(report=a_report(), context=a_context(), language=Language.EN))
 
 
 def _ask_commitment(peer: Peer) -> None:

@@ -8,14 +8,21 @@ from contextlib import contextmanager
 from io import BytesIO
 
 import pytest
-from dicom_samples import a_report, a_study_header, instance, radiograph, real, to_bytes, write
+from dicom_samples import (
+    a_context,
+    a_report,
+    instance,
+    radiograph,
+    real,
+    to_bytes,
+    write,
+)
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import Verification
 
-from core.clock import utcnow
 from core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
@@ -87,14 +94,7 @@ def answers() -> Iterator[tuple[Peer, list[int]]]:
 
 
 def sr(language: Language = Language.AR) -> bytes:
-    return build_sr(
-        report=a_report(),
-        header=a_study_header(),
-        language=language,
-        report_version=1,
-        created_at=utcnow(),
-        software_version="0",
-    )
+    return build_sr(report=a_report(), context=a_context(), language=language)
 
 
 def body_of(path) -> bytes:
@@ -480,14 +480,7 @@ def test_a_pacs_that_is_not_running_has_no_port(tmp_path):
 
 def test_an_archive_that_takes_implicit_vr_only_is_sent_the_same_document_in_that() -> None:
     report = a_report()
-    document = build_sr(
-        report=report,
-        header=a_study_header(),
-        language=Language.AR,
-        report_version=1,
-        created_at=utcnow(),
-        software_version="1",
-    )
+    document = build_sr(report=report, context=a_context(), language=Language.AR)
     came: list[bytes] = []
 
     def keep(event: evt.Event) -> int:
@@ -502,4 +495,4 @@ def test_an_archive_that_takes_implicit_vr_only_is_sent_the_same_document_in_tha
     assert came[0] == came[1]
     assert dcmread(BytesIO(came[0])).file_meta.TransferSyntaxUID == uid.ImplicitVRLittleEndian
     assert dcmread(BytesIO(came[0])) == dcmread(BytesIO(document))
-    verify_sr(came[0], report, Language.AR)
+    verify_sr(came[0], report=report, context=a_context(), language=Language.AR)

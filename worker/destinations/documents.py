@@ -7,6 +7,7 @@ from importlib.metadata import version
 from core.identifiers import document_series_uid, document_uid
 from core.report import Language
 from dicom_node import report_sr
+from dicom_node.documents import DocumentContext, DocumentReference, Predecessor
 from worker.destinations.base import Issue, Item, Source
 
 
@@ -27,26 +28,36 @@ def items(issue: Issue) -> list[Item]:
 
 def render(source: Source) -> bytes:
     """Return a document as a whole DICOM file."""
-    language = Language(source.language)
-    predecessor = None
-    if source.predecessor is not None:
-        predecessor = report_sr.DocumentReference(
-            sop_instance_uid=source.predecessor.uid,
-            series_uid=document_series_uid(
-                source.header.study_uid, source.predecessor.report_version, "sr", language
-            ),
-        )
     return report_sr.build_sr(
-        report=source.report,
-        header=source.header,
-        language=language,
-        report_version=source.report_version,
-        created_at=source.created_at.astimezone(),
-        predecessor=predecessor,
-        software_version=version("taqrir"),
+        report=source.report, context=_context(source), language=Language(source.language)
     )
 
 
 def verify(content: bytes, source: Source) -> None:
     """Read a document back and compare it with the report."""
-    report_sr.verify_sr(content, source.report, Language(source.language))
+    report_sr.verify_sr(
+        content,
+        report=source.report,
+        context=_context(source),
+        language=Language(source.language),
+    )
+
+
+def _context(source: Source) -> DocumentContext:
+    predecessors: tuple[Predecessor, ...] = ()
+    if (earlier := source.predecessor) is not None:
+        series = document_series_uid(
+            source.header.study_uid,
+            earlier.report_version,
+            source.kind,
+            Language(source.language),
+        )
+        document = DocumentReference(sop_instance_uid=earlier.uid, series_uid=series)
+        predecessors = (Predecessor(document=document),)
+    return DocumentContext(
+        header=source.header,
+        report_version=source.report_version,
+        created_at=source.created_at.astimezone(),
+        software_version=version("taqrir"),
+        predecessors=predecessors,
+    )
