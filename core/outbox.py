@@ -15,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from core import channels, store
+from core import channels, patients, store
 from core.lifecycle import DeliveryState
 from core.tables import Artifact, Delivery, Draft
 
@@ -63,7 +63,7 @@ def due(
 
     Of one study and destination only the first unfinished one is due: an Arabic SR refers to the
     English one and must not overtake it. A destination that cannot be reached, or that has had its
-    share, is left alone (`core.channels`).
+    share, is left alone (`core.channels`). While a merge is pending nothing is due.
     """
     earlier = aliased(Delivery)
     blocked = (
@@ -82,6 +82,7 @@ def due(
         or_(Delivery.lease_until.is_(None), Delivery.lease_until < at),
         ~blocked,
         ~channels.is_held(at),
+        ~patients.pending(),
     )
     if study is not None:
         query = query.where(Delivery.study_id == study)

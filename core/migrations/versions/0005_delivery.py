@@ -1,6 +1,6 @@
 """Deliveries: destinations that are down or paced, objects to be looked up, versions by a person.
 
-Revision: 0005, after 0002.
+Revision: 0005, after 0006.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from alembic import op
 import core.tables
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0006"
 
 
 def _moment() -> core.tables.UtcDateTime:
