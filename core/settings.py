@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from core.report import ArabicSource, Language, Severity
 from core.settings_delivery import DicomwebSettings
+from core.settings_documents import KeyImagesSettings, PdfSettings, SrSettings
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -229,6 +230,11 @@ class ReviewSettings(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="HTTP port")
+    url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="address of the page as readers call it; documents link to it, empty: none",
+    )
 
 
 class MetricsSettings(Section):
@@ -259,6 +265,9 @@ class Settings(Section):
     checks: ChecksSettings = Field(default_factory=ChecksSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    sr: SrSettings = Field(default_factory=SrSettings)
+    pdf: PdfSettings = Field(default_factory=PdfSettings)
+    key_images: KeyImagesSettings = Field(default_factory=KeyImagesSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
