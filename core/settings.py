@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from core.report import Language, Severity
+from core.report import ArabicSource, Language, Severity
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -19,6 +19,7 @@ from core.settings_node import (
     RuleSettings,
     SenderSettings,
 )
+from core.settings_orders import OrdersSettings
 from core.settings_types import AETitle, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
@@ -69,6 +70,10 @@ class PacsSettings(Section):
         return f"pacs:{self.name}"
 
 
+class RisTlsSettings(PacsTlsSettings):
+    """TLS towards an information system; the settings are those of an archive."""
+
+
 class RisSettings(Section):
     """An information system that drafts are sent to."""
 
@@ -78,6 +83,14 @@ class RisSettings(Section):
     draft_status: Literal["R", "P", "I", "S"] = Field(
         "R", description="OBR-25 of an unsigned draft (HL7 table 0123)"
     )
+    ack_mode: Literal["original", "enhanced"] = Field(
+        "original",
+        description=(
+            "what its yes is: `original` an application's (AA), `enhanced` that it has stored the "
+            "message (CA)"
+        ),
+    )
+    tls: RisTlsSettings | None = Field(None, description="TLS: `[ris.tls]`")
     receiving_application: str = Field("", max_length=180, description="MSH-5")
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
 
@@ -85,21 +98,6 @@ class RisSettings(Section):
     def destination(self) -> str:
         """Its name in rows, log and timeline."""
         return f"ris:{self.name}"
-
-
-class OrderPeerSettings(Section):
-    """Who may send us orders."""
-
-    host: str = Field(description="address")
-    sending_application: str = Field("", description="MSH-3, if given it must match")
-
-
-class OrdersSettings(Section):
-    """Our MLLP listener for orders and merges; this release does not listen yet."""
-
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: Port = Field(2576, description="MLLP port")
-    peers: tuple[OrderPeerSettings, ...] = Field((), description="who may send orders")
 
 
 class ModelSettings(Section):
@@ -111,6 +109,13 @@ class ModelSettings(Section):
     engine: Literal["transformers"] = Field("transformers", description="what runs it")
     languages: tuple[Language, ...] = Field(
         (Language.EN, Language.AR), description="languages of a draft"
+    )
+    arabic: ArabicSource = Field(
+        ArabicSource.TRANSLATE,
+        description=(
+            "what the Arabic report is made from: `translate` the English one, or a second look "
+            "`from_image`; the pictures are in view either way"
+        ),
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")

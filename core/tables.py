@@ -221,6 +221,26 @@ class Draft(Base):
     selection: Mapped[dict[str, Any]]
 
 
+class Turn(Base):
+    """One question about a study and the model's answer; both texts go when the study is purged."""
+
+    __tablename__ = "turn"
+    __table_args__ = (UniqueConstraint("study_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    study_version: Mapped[int]
+    number: Mapped[int]
+    created_at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(Text, default="")
+    language: Mapped[str] = mapped_column(String(8))
+    question: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    is_withheld: Mapped[bool]
+    # Frames, checks, model and how it was asked.
+    detail: Mapped[dict[str, Any]]
+
+
 class Artifact(Base):
     """One object made of a draft: identifier from the start, bytes before the first attempt."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.settings import PacsSettings, Settings
+from core.tls_context import peer_tls
 from dicom_node import client
-from dicom_node.tls_context import peer_tls
 from worker.destinations import documents
 from worker.destinations.base import Issue, Item, Recipient, Source
 
