@@ -126,6 +126,15 @@ class ModelSettings(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")
+    in_flight: int = Field(
+        8, ge=1, le=64, description="studies that are drafted at the same time, in shared batches"
+    )
+    batch_size: int = Field(
+        16, ge=1, le=256, description="most requests in one batch; a study has one or two at a time"
+    )
+    time_limit_seconds: Seconds = Field(
+        300.0, description="longest time for one text, once the model is at work on it"
+    )
     max_images: int = Field(4, ge=1, le=16, description="pictures of a study that the model sees")
 
     @field_validator("languages")
