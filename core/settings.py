@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from core.report import Language, Severity
+from core.report import ArabicSource, Language, Severity
+from core.settings_delivery import DicomwebSettings
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -63,6 +64,11 @@ class PacsSettings(Section):
         ),
     )
 
+    @property
+    def destination(self) -> str:
+        """Its name in rows, log and timeline."""
+        return f"pacs:{self.name}"
+
 
 class RisSettings(Section):
     """An information system that drafts are sent to."""
@@ -75,6 +81,11 @@ class RisSettings(Section):
     )
     receiving_application: str = Field("", max_length=180, description="MSH-5")
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
+
+    @property
+    def destination(self) -> str:
+        """Its name in rows, log and timeline."""
+        return f"ris:{self.name}"
 
 
 class OrderPeerSettings(Section):
@@ -101,6 +112,13 @@ class ModelSettings(Section):
     engine: Literal["transformers"] = Field("transformers", description="what runs it")
     languages: tuple[Language, ...] = Field(
         (Language.EN, Language.AR), description="languages of a draft"
+    )
+    arabic: ArabicSource = Field(
+        ArabicSource.TRANSLATE,
+        description=(
+            "what the Arabic report is made from: `translate` the English one, or a second look "
+            "`from_image`; the pictures are in view either way"
+        ),
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")
@@ -220,6 +238,7 @@ class Settings(Section):
     senders: tuple[SenderSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     pacs: tuple[PacsSettings, ...] = ()
+    dicomweb: tuple[DicomwebSettings, ...] = ()
     ris: tuple[RisSettings, ...] = ()
     orders: OrdersSettings = Field(default_factory=OrdersSettings)
     completion: CompletionSettings = Field(default_factory=CompletionSettings)
@@ -236,7 +255,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        for section in ("pacs", "ris"):
+        for section in ("pacs", "dicomweb", "ris"):
             names = [row.name for row in getattr(self, section)]
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"two [[{section}]] are called {', '.join(sorted(twice))}")
@@ -252,6 +271,11 @@ class Settings(Section):
         if path == _SHIPPED_MODEL and not (self._base_dir / path / "config.json").exists():
             return Path(__file__).resolve().parent.parent / path / "checkpoint"
         return self._base_dir / path
+
+    @property
+    def archives(self) -> tuple[PacsSettings | DicomwebSettings, ...]:
+        """Whatever keeps documents, by C-STORE or by STOW-RS."""
+        return (*self.pacs, *self.dicomweb)
 
     def resolve(self, path: Path) -> Path:
         """Return where a file is that a setting names; relative to the settings' own folder."""

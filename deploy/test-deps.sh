@@ -10,7 +10,7 @@ missing=()
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
 if command -v dpkg-query >/dev/null; then
-  for package in redis-server postgresql orthanc dcmtk dicom3tools \
+  for package in redis-server postgresql orthanc orthanc-dicomweb dcmtk dicom3tools \
     libxml2-utils openssl rsyslog rsyslog-gnutls; do
     installed "$package" || missing+=("$package")
   done
@@ -18,7 +18,7 @@ if command -v dpkg-query >/dev/null; then
   command -v node >/dev/null || missing+=(nodejs)
   command -v npm >/dev/null || missing+=(npm)
 else
-  echo 'test-deps: no Debian or Ubuntu; wanted are redis-server, PostgreSQL, Orthanc, DCMTK,' \
+  echo 'test-deps: no Debian or Ubuntu; wanted are redis-server, PostgreSQL, Orthanc with DICOMweb, DCMTK,' \
     'dicom3tools, xmllint, openssl, rsyslog with GnuTLS, node and npm. Tests of what is missing are skipped.' >&2
 fi
 

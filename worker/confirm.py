@@ -19,8 +19,8 @@ from core.settings import PacsSettings
 from dicom_node.commitment import CommitmentService
 from dicom_node.commitment_dataset import CommitmentRequest
 from dicom_node.commitment_request import reference_to, request_commitment
+from worker.destinations.pacs import peer_of
 from worker.parts import Parts
-from worker.results import peer_of
 
 # Archives that report on the same association do so at once; the others call our node.
 _LISTEN_SECONDS = 5.0
@@ -42,7 +42,7 @@ def start_confirming(parts: Parts) -> int:
         if pacs.confirm != "commitment" or _errands.is_out(key):
             continue
         with reading(parts.engine) as session:
-            is_due = confirmation.due(session, f"pacs:{pacs.name}", at=parts.clock())
+            is_due = confirmation.due(session, pacs.destination, at=parts.clock())
         if is_due:
             started += _errands.start(key, partial(ask, parts, pacs))
     return started
@@ -86,7 +86,7 @@ def ask(parts: Parts, pacs: PacsSettings, *, listen_seconds: float = _LISTEN_SEC
         for request in requests:
             if request.transaction_uid not in answered:
                 _asked(parts, request, str(error))
-    _log.info("commitment_asked", destination=f"pacs:{pacs.name}", count=len(answered))
+    _log.info("commitment_asked", destination=pacs.destination, count=len(answered))
     return len(answered)
 
 
@@ -95,7 +95,7 @@ def _claim(parts: Parts, pacs: PacsSettings) -> list[CommitmentRequest]:
     requests = []
     with writing(parts.engine) as session:
         at = parts.clock()
-        for rows in confirmation.due(session, f"pacs:{pacs.name}", at=at):
+        for rows in confirmation.due(session, pacs.destination, at=at):
             uid = confirmation.new_transaction_uid()
             claimed = confirmation.claim(session, rows, transaction_uid=uid, until=at + _LEASE)
             references = [

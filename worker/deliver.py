@@ -19,9 +19,10 @@ from core.lifecycle import DeliveryState
 from core.log import log
 from core.report import from_json
 from core.tables import Artifact, Delivery, Draft
-from worker import auditing, results
+from worker import auditing
+from worker.destinations import find_destination
+from worker.destinations.base import EarlierDocument, Receipt, Source
 from worker.parts import Parts
-from worker.planning import find_destination
 
 _log = log(__name__)
 # A claim covers connecting, sending and waiting for the answer, with room for a slow disk.
@@ -41,7 +42,7 @@ def deliver(parts: Parts, delivery_id: int) -> bool:
             _finish(parts, session, delivery, DeliveryState.DROPPED, reason)
             return True
     try:
-        note = _attempt(parts, delivery)
+        note = _attempt(parts, delivery).note
     except TransientError as error:
         return _postpone(parts, delivery, str(error))
     except PermanentError as error:
@@ -57,8 +58,8 @@ def deliver(parts: Parts, delivery_id: int) -> bool:
     return True
 
 
-def _attempt(parts: Parts, delivery: Delivery) -> str:
-    """Send one object; return what the peer said beside its yes.
+def _attempt(parts: Parts, delivery: Delivery) -> Receipt:
+    """Send one object; return the peer's yes.
 
     Raises:
         TransientError, PermanentError: It was not sent, or nobody knows whether it was.
@@ -68,17 +69,17 @@ def _attempt(parts: Parts, delivery: Delivery) -> str:
         raise PermanentError(f"{delivery.destination} is no longer in the settings")
     source, content = _read(parts, delivery)
     if content is None:
-        content = _keep(parts, delivery, results.render(destination, source))
-    results.verify(destination, content, source)
-    return results.send(parts.settings, destination, content)
+        content = _keep(parts, delivery, destination.render(source))
+    destination.verify(content, source)
+    return destination.send(content)
 
 
-def _read(parts: Parts, delivery: Delivery) -> tuple[results.Source, bytes | None]:
+def _read(parts: Parts, delivery: Delivery) -> tuple[Source, bytes | None]:
     """Return what an object is made of, and its bytes where an attempt has made them."""
     with reading(parts.engine) as session:
         draft = session.get_one(Draft, delivery.draft_id)
         artifact = session.get_one(Artifact, delivery.artifact_id)
-        source = results.Source(
+        source = Source(
             report=from_json(draft.report),
             header=store.header_of(session, store.get(session, delivery.study_id)),
             kind=artifact.kind,
@@ -98,7 +99,7 @@ def _keep(parts: Parts, delivery: Delivery, rendered: bytes) -> bytes:
         return outbox.keep_content(session, artifact, rendered)
 
 
-def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> results.Predecessor | None:
+def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> EarlierDocument | None:
     """Return the newest earlier document of the same kind and language that a peer has."""
     found = session.execute(
         select(Artifact.uid, Draft.report_version)
@@ -113,7 +114,7 @@ def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> results.
         )
         .order_by(Draft.report_version.desc())
     ).first()
-    return results.Predecessor(uid=found[0], report_version=found[1]) if found else None
+    return EarlierDocument(uid=found[0], report_version=found[1]) if found else None
 
 
 def _postpone(parts: Parts, delivery: Delivery, reason: str) -> bool:

@@ -296,7 +296,7 @@ def test_a_resend_is_the_same_bytes_after_a_restart_another_day(
         site.clock.advance(hours=20)
         # Another release, in another time zone.
         monkeypatch.setenv("TZ", "Asia/Riyadh")
-        monkeypatch.setattr("worker.results.version", lambda _name: "9.9")
+        monkeypatch.setattr("worker.destinations.documents.version", lambda _name: "9.9")
         site.parts = site.new_parts("worker@there:2")
         site.deliver_due()
         site.parts.engine.dispose()
@@ -449,7 +449,7 @@ def test_a_bug_in_one_delivery_is_tried_again_and_holds_no_other(
         def fail(*_: object) -> bytes:
             raise KeyError("Mustermann^Erika")
 
-        monkeypatch.setattr("worker.results._render_oru", fail)
+        monkeypatch.setattr("worker.destinations.ris.RisDestination.render", fail)
         site.deliver_due()
 
         assert _states(site) == [SENT, SENT, PENDING]
