@@ -30,6 +30,8 @@ _DEFER_BYTES = 16 << 20
 _UID_LENGTH = 64
 # Three component groups of 64 letters need a fifth of it (PS3.5 6.2); more is no name.
 _NAME_BYTES = 4096
+# Requests that one object is the answer to.
+_MOST_REQUESTS = 16
 _ORIENTATION_VALUES, _POSITION_VALUES = 6, 3
 # PS3.16 CID 4014, by SNOMED's codes of today and of before.
 _BREAST_VIEWS = {"399162004": "CC", "R-10242": "CC", "399368009": "MLO", "R-10226": "MLO"}
@@ -48,6 +50,7 @@ class InstanceHeader:
         patient_orientation: (0020,0020), e.g. ``("L", "F")``.
         image_orientation: Six direction cosines; empty where absent or not the same in all frames.
         image_position: Three coordinates in mm of the first frame; empty where absent.
+        scheduled_step_ids: Scheduled procedure steps that it was made for, (0040,0275).
         quality_control_image: ``YES`` for a phantom's image; empty where absent.
         quality_control_subject: ``YES`` where the patient is a phantom; empty where absent.
         is_own: We made it: it carries our device UID, whatever the database remembers.
@@ -66,6 +69,7 @@ class InstanceHeader:
     study_id: str = ""
     accession_number: str = ""
     accession_issuer: str = ""
+    scheduled_step_ids: tuple[str, ...] = ()
     study_date: str = ""
     study_time: str = ""
     study_description: str = field(default="", repr=False)
@@ -232,6 +236,11 @@ def _study_values(attributes: Attributes) -> dict[str, Any]:
         "accession_number": attributes.text("AccessionNumber"),
         "accession_issuer": issuer.text("LocalNamespaceEntityID")
         or issuer.text("UniversalEntityID"),
+        "scheduled_step_ids": tuple(
+            step
+            for item in attributes.items("RequestAttributesSequence")[:_MOST_REQUESTS]
+            if (step := item.text("ScheduledProcedureStepID"))
+        ),
         "study_date": attributes.date("StudyDate"),
         "study_time": attributes.time("StudyTime"),
         "study_description": attributes.text("StudyDescription"),
