@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 FAULTY_NEGATIONS = [
+    ("There is no free fluid.", "يوجد سائل حر."),
+    ("No free air.", "يوجد هواء حر."),
+    ("Free fluid in the pelvis.", "لا يوجد سائل حر في الحوض."),
+    ("No midline shift.", "يوجد انزياح خفيف في الخط المتوسط."),
+    ("Negative for fracture.", "إيجابي للكسر."),
     ("No pleural effusion.", "يوجد انصباب جنبي."),
     ("There is a pleural effusion.", "لا يوجد انصباب جنبي."),
     ("No effusion or pneumothorax.", "لا يوجد انصباب ويوجد استرواح صدر."),
@@ -119,6 +124,8 @@ FAULTY_NEGATIONS = [
 ]
 
 SOUND_NEGATIONS = [
+    ("There is no free fluid.", "لا يوجد سائل حر."),
+    ("The abdomen is free of fluid.", "البطن خال من السوائل."),
     ("No pleural effusion.", "لا يوجد انصباب جنبي."),
     ("No effusion or pneumothorax.", "لا انصباب ولا استرواح."),
     ("No effusion or pneumothorax.", "لا يوجد انصباب أو استرواح صدر."),
