@@ -1,8 +1,8 @@
 """Order messages in the dialects of several vendors, written from public profiles.
 
 IHE Scheduled Workflow (ORM^O01 2.3.1 with ZDS, OMI^O23 2.5.1 with IPC and TQ1), a hospital system
-that numbers by OBR-18 and writes Windows line ends, one that sends Arabic in cp1256 with an order in
-each OBR under one ORC, one with delimiters of its own, an archive's OMG^O19, and old habits: no
+that numbers by OBR-18 and writes Windows line ends, one that sends Arabic in cp1256 with an order
+in each OBR under one ORC, one with delimiters of its own, an archive's OMG^O19, and old habits: no
 trigger in MSH-9, the patient in PID-2, priority in OBR-27.
 """
 
