@@ -139,7 +139,7 @@ def _describe(settings: Settings) -> str:
     lines = [
         f"taqrir is up: {where}, data in {settings.data_dir}",
         f"  senders: {', '.join(s.ae_title for s in settings.senders) or 'none: nobody may send'}",
-        f"  archives: {', '.join(p.name for p in settings.pacs) or 'none'}",
+        f"  archives: {', '.join(a.name for a in settings.archives) or 'none'}",
         f"  information systems: {', '.join(r.name for r in settings.ris) or 'none'}",
     ]
     if "orders" in settings.model_fields_set:

@@ -27,7 +27,16 @@ from __future__ import annotations
 
 
 class TaqrirError(Exception):
-    """The root of every error that Taqrir raises on purpose."""
+    """The root of every error that Taqrir raises on purpose.
+
+    Attributes:
+        words: A peer's own words, where it gave some. They may name a patient: they go into the
+            timeline, which retention empties, and never into a log.
+    """
+
+    def __init__(self, *sentence: str, words: str = "") -> None:
+        super().__init__(*sentence)
+        self.words = words
 
 
 class SettingsError(TaqrirError):

@@ -83,7 +83,7 @@ class RetentionPolicy:
     @classmethod
     def of(cls, settings: Settings) -> RetentionPolicy:
         """Return the policy of a site."""
-        confirming = {pacs.destination for pacs in settings.pacs if pacs.confirm != "none"}
+        confirming = {a.destination for a in settings.archives if a.confirm != "none"}
         return cls(days=settings.retention.days, confirming=frozenset(confirming))
 
 

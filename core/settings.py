@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from core.report import ArabicSource, Language, Severity
+from core.settings_delivery import DicomwebSettings
+from core.settings_documents import KeyImagesSettings, PdfSettings, SrSettings
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -56,13 +58,15 @@ class PacsSettings(Section):
     host: str = Field(description="address")
     port: Port = Field(104, description="DICOM port")
     tls: PacsTlsSettings | None = Field(None, description="DICOM TLS: `[pacs.tls]`")
-    confirm: Literal["none", "commitment"] = Field(
+    confirm: Literal["none", "find", "commitment"] = Field(
         "none",
         description=(
             "proof that is asked for after a send: `commitment` asks for storage commitment and "
-            "waits for its report, `none` takes the archive's Success for it"
+            "waits for its report, `find` looks it up by C-FIND, `none` takes the archive's "
+            "Success for it"
         ),
     )
+    per_minute: int = Field(0, ge=0, description="most objects in a minute; 0: as many as it takes")
 
     @property
     def destination(self) -> str:
@@ -93,6 +97,9 @@ class RisSettings(Section):
     tls: RisTlsSettings | None = Field(None, description="TLS: `[ris.tls]`")
     receiving_application: str = Field("", max_length=180, description="MSH-5")
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
+    per_minute: int = Field(
+        0, ge=0, description="most messages in a minute; 0: as many as it takes"
+    )
 
     @property
     def destination(self) -> str:
@@ -119,6 +126,15 @@ class ModelSettings(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")
+    in_flight: int = Field(
+        8, ge=1, le=64, description="studies that are drafted at the same time, in shared batches"
+    )
+    batch_size: int = Field(
+        16, ge=1, le=256, description="most requests in one batch; a study has one or two at a time"
+    )
+    time_limit_seconds: Seconds = Field(
+        300.0, description="longest time for one text, once the model is at work on it"
+    )
     max_images: int = Field(4, ge=1, le=16, description="pictures of a study that the model sees")
 
     @field_validator("languages")
@@ -158,6 +174,12 @@ class DeliverySettings(Section):
     timeout_seconds: Seconds = Field(30.0, description="longest wait for a peer's answer")
     retry_seconds: Seconds = Field(5.0, description="first wait after a failure; doubles each time")
     retry_max_seconds: Seconds = Field(300.0, description="longest wait between attempts")
+    quick_retries: int = Field(
+        2, ge=0, le=10, description="further tries within an attempt when the network fails"
+    )
+    quick_retry_seconds: Seconds = Field(
+        0.25, description="wait before the first of them; doubles each time"
+    )
     give_up_hours: Seconds = Field(72.0, description="hours of failures before PARKED")
     confirm_hours: Seconds = Field(
         1.0,
@@ -215,6 +237,11 @@ class ReviewSettings(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="HTTP port")
+    url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="address of the page as readers call it; documents link to it, empty: none",
+    )
 
 
 class MetricsSettings(Section):
@@ -235,6 +262,7 @@ class Settings(Section):
     senders: tuple[SenderSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     pacs: tuple[PacsSettings, ...] = ()
+    dicomweb: tuple[DicomwebSettings, ...] = ()
     ris: tuple[RisSettings, ...] = ()
     orders: OrdersSettings = Field(default_factory=OrdersSettings)
     completion: CompletionSettings = Field(default_factory=CompletionSettings)
@@ -244,6 +272,9 @@ class Settings(Section):
     checks: ChecksSettings = Field(default_factory=ChecksSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    sr: SrSettings = Field(default_factory=SrSettings)
+    pdf: PdfSettings = Field(default_factory=PdfSettings)
+    key_images: KeyImagesSettings = Field(default_factory=KeyImagesSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
@@ -251,7 +282,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        for section in ("pacs", "ris"):
+        for section in ("pacs", "dicomweb", "ris"):
             names = [row.name for row in getattr(self, section)]
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"two [[{section}]] are called {', '.join(sorted(twice))}")
@@ -267,6 +298,11 @@ class Settings(Section):
         if path == _SHIPPED_MODEL and not (self._base_dir / path / "config.json").exists():
             return Path(__file__).resolve().parent.parent / path / "checkpoint"
         return self._base_dir / path
+
+    @property
+    def archives(self) -> tuple[PacsSettings | DicomwebSettings, ...]:
+        """Whatever keeps documents, by C-STORE or by STOW-RS."""
+        return (*self.pacs, *self.dicomweb)
 
     def resolve(self, path: Path) -> Path:
         """Return where a file is that a setting names; relative to the settings' own folder."""

@@ -33,6 +33,8 @@ _NAME_BYTES = 4096
 # Requests that one object is the answer to.
 _MOST_REQUESTS = 16
 _ORIENTATION_VALUES, _POSITION_VALUES = 6, 3
+# PS3.16 CID 4014, by SNOMED's codes of today and of before.
+_BREAST_VIEWS = {"399162004": "CC", "R-10242": "CC", "399368009": "MLO", "R-10226": "MLO"}
 # Direction cosines of one stack differ in the last printed digits only.
 _SAME_DIRECTION = 1e-4
 
@@ -263,12 +265,18 @@ def _series_values(attributes: Attributes) -> dict[str, Any]:
         "presentation_intent": attributes.code("PresentationIntentType").upper(),
         "patient_orientation": tuple(v.upper() for v in attributes.codes("PatientOrientation")),
         "patient_position": attributes.code("PatientPosition").upper(),
-        "view_position": attributes.code("ViewPosition").upper(),
+        "view_position": _view_position(attributes),
         "photometric_interpretation": attributes.code("PhotometricInterpretation").upper(),
         "manufacturer": attributes.text("Manufacturer"),
         "quality_control_image": attributes.code("QualityControlImage").upper(),
         "quality_control_subject": attributes.code("QualityControlSubject").upper(),
     }
+
+
+def _view_position(attributes: Attributes) -> str:
+    """Return View Position; of a mammogram by View Code Sequence where it is absent."""
+    code = attributes.item("ViewCodeSequence").code("CodeValue")
+    return attributes.code("ViewPosition").upper() or _BREAST_VIEWS.get(code, "")
 
 
 def _acquired_at(attributes: Attributes) -> str:

@@ -6,12 +6,14 @@ settings, and a line in `worker.destinations`. Nothing else asks what kind a des
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
-from core.report import Report, StudyHeader
+from core.audit_messages import QueryObject
+from core.report import Report, ReportStatus, StudyHeader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +43,16 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predecessor:
-    """An earlier document that this one follows."""
+class EarlierDocument:
+    """An earlier document of the same kind and language that this one follows.
+
+    Attributes:
+        status: How finished its language was.
+    """
 
     uid: str
     report_version: int
+    status: ReportStatus = ReportStatus.DRAFT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +66,7 @@ class Source:
     uid: str
     report_version: int
     created_at: datetime
-    predecessor: Predecessor | None
+    predecessor: EarlierDocument | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +77,37 @@ class Recipient:
     address: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """A peer's yes.
+
+    Attributes:
+        note: What it said beside it, in words of ours.
+        is_doubtful: It leaves open what the peer keeps, so that the object is looked up.
+    """
+
+    note: str = ""
+    is_doubtful: bool = False
+
+
+class Proof(StrEnum):
+    """How it is proved that an archive keeps an object (`confirm` in the settings)."""
+
+    NONE = "none"
+    FIND = "find"
+    COMMITMENT = "commitment"
+
+
 class Destination(Protocol):
     """One configured destination."""
 
     @property
     def name(self) -> str:
         """Its name in rows, log and timeline, such as ``pacs:main``."""
+
+    @property
+    def per_minute(self) -> int:
+        """The most attempts in a minute that it wants; 0: as many as it takes."""
 
     @property
     def recipient(self) -> Recipient | None:
@@ -98,10 +130,30 @@ class Destination(Protocol):
             TextIntegrityError: A letter, a flag or an identity differs.
         """
 
-    def send(self, content: bytes) -> str:
-        """Hand an object over; return a note where the peer's yes was a qualified one.
+    def send(self, content: bytes) -> Receipt:
+        """Hand an object over; return the peer's yes.
 
         Raises:
             TransientError: Nobody knows whether it arrived, or the peer said: later.
             PermanentError: The peer said no.
+        """
+
+
+class Archive(Destination, Protocol):
+    """A destination that can be asked afterwards what it keeps."""
+
+    @property
+    def proof(self) -> Proof:
+        """Which proof the site wants of it."""
+
+    def holds(self, content: bytes, on_query: Callable[[QueryObject], None]) -> bool:
+        """Tell whether it lists an object.
+
+        Args:
+            content: The object as it was sent.
+            on_query: Hears of a DICOM query before it is sent: the audit trail.
+
+        Raises:
+            TransientError: It did not say.
+            PermanentError: It will not say.
         """

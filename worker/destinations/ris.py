@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.identifiers import message_control_id
+from core.report import ReportStatus
 from core.settings import RisSettings, Settings
 from core.tls_context import peer_tls
 from hl7 import mllp, oru
-from worker.destinations.base import Issue, Item, Source
+from worker.destinations.base import Issue, Item, Receipt, Source
 
 _SENDING_APPLICATION = "TAQRIR"
 
@@ -23,6 +24,7 @@ class RisDestination:
         self._tls = peer_tls(ris.tls, settings.resolve, "ris.tls")
         self._timeout_seconds = settings.delivery.timeout_seconds
         self.name = ris.destination
+        self.per_minute = ris.per_minute
 
     def items(self, issue: Issue) -> Sequence[Item]:
         """One message with all languages; its control id is of this destination alone."""
@@ -40,16 +42,21 @@ class RisDestination:
             sending_facility="",
             receiving_application=self._ris.receiving_application,
             receiving_facility=self._ris.receiving_facility,
-            result_status=self._ris.draft_status,
+            result_status=self._status(source),
         )
 
     def verify(self, content: bytes, source: Source) -> None:
         """Compare a message with report and header."""
         oru.verify_oru(
-            content, source.report, header=source.header, result_status=self._ris.draft_status
+            content, source.report, header=source.header, result_status=self._status(source)
         )
 
-    def send(self, content: bytes) -> str:
+    def _status(self, source: Source) -> str | None:
+        """Return the site's own word for a draft; a signed report has the same everywhere."""
+        is_draft = source.report.status is ReportStatus.DRAFT
+        return self._ris.draft_status if is_draft else None
+
+    def send(self, content: bytes) -> Receipt:
         """Send a message and wait for its acknowledgement."""
         mllp.send(
             self._ris.host,
@@ -59,4 +66,4 @@ class RisDestination:
             ack_mode=self._ris.ack_mode,
             tls=self._tls,
         )
-        return ""
+        return Receipt()
