@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from core import ordering, store
 from core.drafting import DraftContext
 from core.lifecycle import State
-from core.report import Language, SectionKind, StudyHeader, from_json
+from core.report import Language, SectionKind, StudyHeader, from_json, standing
 from core.tables import Draft, Study
 from dicom_node.selection import Selection, draft_context
 
@@ -93,7 +93,7 @@ def _prior_impression(session: Session, study: Study) -> str:
 
 
 def _impression_of(session: Session, study: Study) -> str:
-    """Return the English impression of a study's newest report."""
+    """Return the English impression of a study's newest report, where somebody signed it."""
     newest = session.scalars(
         select(Draft)
         .where(Draft.study_id == study.id, Draft.is_withheld.is_(False), Draft.report != "")
@@ -102,7 +102,10 @@ def _impression_of(session: Session, study: Study) -> str:
     ).first()
     if newest is None:
         return ""
-    for narrative in from_json(newest.report).narratives:
+    report = from_json(newest.report)
+    if not standing(report.status_of(Language.EN)).is_final:
+        return ""
+    for narrative in report.narratives:
         if narrative.language is Language.EN:
             return narrative.text_of(SectionKind.IMPRESSION)
     return ""

@@ -181,15 +181,21 @@ def draft_within_memory(
     Raises:
         MemoryExhaustedError: It does not even hold one.
     """
+    wanted = len(request.images)
     while True:
         try:
-            return drafter.draft(request, on_step)
+            report = drafter.draft(request, on_step)
         except MemoryExhaustedError:
             count = len(request.images) // 2
             if not count:
                 raise
             _log.warning("draft_with_fewer_images", count=count)
             request = replace(request, images=request.images[:count])
+            continue
+        if (seen := len(request.images)) == wanted:
+            return report
+        reason = f"Memory ran out with {wanted} images; the model saw the first {seen}."
+        return replace(report, reasons=(reason, *report.reasons))
 
 
 def _orientation_severity(parts: Parts, study: Study) -> Severity:
@@ -205,18 +211,19 @@ def _explain(
     study: Study, selection: Selection, rendering: RenderedSelection, report: Report
 ) -> dict[str, Any]:
     """Return what the model saw and why, as it is stored with the draft."""
-    reasons = [*selection.reasons, *rendering.unreadable]
-    if len(report.frames) < len(rendering.images):
-        reasons.append(
-            f"Memory ran out with {len(rendering.images)} images; the model saw the first "
-            f"{len(report.frames)}."
-        )
+    # A frame may be several pictures, a window each; the report names it once.
+    seen = {(frame.sop_instance_uid, frame.frame_number) for frame in report.frames}
+    frames = [image.frame for image in rendering.images]
     return {
         "rule": study.rule,
         "priority": study.priority,
         "options": study.options,
-        "frames": [asdict(frame) for frame in report.frames],
-        "reasons": [*reasons, *report.reasons],
+        "frames": [
+            asdict(frame)
+            for frame in frames
+            if (frame.sop_instance_uid, frame.frame_number) in seen
+        ],
+        "reasons": [*selection.reasons, *rendering.unreadable, *report.reasons],
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from servers.ports import free_port
-from servers.process import program, running
+from servers.process import missing, program, running
 
 _FOLDER = Path(__file__).parents[1] / "peer" / "mllp_listener"
 
@@ -36,10 +33,7 @@ class MllpListener:
 def running_mllp_listener(folder: Path, answer: str = "AA") -> Iterator[MllpListener]:
     """Start a foreign RIS that gives every message the same answer."""
     if not (_FOLDER / "node_modules" / "node-hl7-server").is_dir():
-        reason = "no node-hl7-server here: `make test-deps` installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("node-hl7-server")
     listener = MllpListener(port=free_port(), log=folder / f"mllp-{answer}.log")
     with running(
         [program("node"), _FOLDER / "listener.js", str(listener.port), answer],
@@ -59,10 +53,7 @@ def send_orders(port: int, orders: list[dict[str, str]]) -> list[list[str]]:
     """Let a foreign information system build and send messages; return MSA-1 and MSA-2 of each."""
     node = program("node")
     if not (_FOLDER / "node_modules" / "node-hl7-client").is_dir():
-        reason = "no node-hl7-client here: `make test-deps` installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("node-hl7-client")
     done = subprocess.run(
         [node, _FOLDER / "sender.js", str(port)],
         input=json.dumps(orders),

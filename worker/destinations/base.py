@@ -7,22 +7,30 @@ settings, and a line in `worker.destinations`. Nothing else asks what kind a des
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from core.audit_messages import QueryObject
+from core.drafting import ModelImage
 from core.report import Report, ReportStatus, StudyHeader
+from dicom_node.documents import DocumentReference
 
 
 @dataclass(frozen=True, kw_only=True)
 class Issue:
-    """A report version that is to be sent: what a destination chooses its objects from."""
+    """A report version that is to be sent: what a destination chooses its objects from.
+
+    Attributes:
+        has_drafts_out: Documents of earlier versions that no person signed are with peers, and were
+            not rejected yet.
+    """
 
     study_uid: str
     report_version: int
     report: Report
+    has_drafts_out: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,20 +52,34 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class EarlierDocument:
-    """An earlier document of the same kind and language that this one follows.
+    """An object of an earlier version of the same study.
 
     Attributes:
         status: How finished its language was.
     """
 
+    kind: str
+    language: str
     uid: str
     report_version: int
     status: ReportStatus = ReportStatus.DRAFT
 
 
+def _no_images() -> Sequence[ModelImage]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """All that an object is made of; the same source gives the same bytes."""
+    """All that an object is made of; the same source gives the same bytes.
+
+    Attributes:
+        predecessor: The newest earlier object of the same kind and language that a peer has.
+        drafts_out: What a rejection names, as `Issue.has_drafts_out` means it.
+        evidence: All images of the study, for a final report.
+        load_images: Makes the pictures that the model saw; those that can no longer be read are
+            left out.
+    """
 
     report: Report
     header: StudyHeader
@@ -66,7 +88,10 @@ class Source:
     uid: str
     report_version: int
     created_at: datetime
-    predecessor: EarlierDocument | None
+    predecessor: EarlierDocument | None = None
+    drafts_out: tuple[EarlierDocument, ...] = ()
+    evidence: tuple[DocumentReference, ...] = ()
+    load_images: Callable[[], Sequence[ModelImage]] = field(default=_no_images, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

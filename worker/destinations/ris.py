@@ -23,11 +23,14 @@ class RisDestination:
         self._ris = ris
         self._tls = peer_tls(ris.tls, settings.resolve, "ris.tls")
         self._timeout_seconds = settings.delivery.timeout_seconds
+        self._is_told_of_withdrawals = settings.withdrawal.ris
         self.name = ris.destination
         self.per_minute = ris.per_minute
 
     def items(self, issue: Issue) -> Sequence[Item]:
         """One message with all languages; its control id is of this destination alone."""
+        if issue.report.status is ReportStatus.WITHDRAWN and not self._is_told_of_withdrawals:
+            return []
         uid = message_control_id(issue.study_uid, issue.report_version, self.name, "oru")
         return [Item(kind="oru", language="", uid=uid)]
 
