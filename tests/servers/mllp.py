@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,3 +47,19 @@ def field(segment: Any, number: int) -> Any:
     """Return repetitions of components of subcomponents; the listener leaves MSH-1 out."""
     place = number - (2 if segment["name"] == "MSH" else 1)
     return segment["fields"][place] if place < len(segment["fields"]) else []
+
+
+def send_orders(port: int, orders: list[dict[str, str]]) -> list[list[str]]:
+    """Let a foreign information system build and send messages; return MSA-1 and MSA-2 of each."""
+    node = program("node")
+    if not (_FOLDER / "node_modules" / "node-hl7-client").is_dir():
+        missing("node-hl7-client")
+    done = subprocess.run(
+        [node, _FOLDER / "sender.js", str(port)],
+        input=json.dumps(orders),
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
