@@ -88,8 +88,8 @@ def _sweep(settings: Settings) -> None:
 
 def _prepare(settings: Settings) -> None:
     """Refuse a start that cannot come to anything, then bring the tables up to date."""
-    from model.checkpoint import inspect_checkpoint
     from model.faults import SEVERITIES
+    from model.opening import check_models
 
     if unknown := sorted(set(settings.checks.severities) - set(SEVERITIES)):
         raise SettingsError(
@@ -97,7 +97,7 @@ def _prepare(settings: Settings) -> None:
         )
     if settings.orders.peers:
         click.echo("taqrir: [orders] has no effect in this release", err=True)
-    inspect_checkpoint(settings.checkpoint_folder)
+    check_models(settings)
     open_database(settings)
 
 

@@ -6,8 +6,9 @@ two looks could disagree, and a translation can be checked against its source wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,39 @@ _LANGUAGES = {task: lang for table in (_REPORTS, _SUMMARIES) for lang, task in t
 class ModelDrafter:
     """The `core.drafting.Drafter` that asks a model."""
 
-    def __init__(self, engine: TextEngine) -> None:
-        """Draft with an engine; it loads its model at the first draft."""
+    def __init__(
+        self,
+        engine: TextEngine,
+        *,
+        text_engine: TextEngine | None = None,
+        text_tasks: Collection[Task] = (),
+    ) -> None:
+        """Draft with an engine; it loads its model at the first draft.
+
+        Args:
+            engine: Sees the pictures.
+            text_engine: Has no eyes.
+            text_tasks: What it is asked; it works from the text before it alone.
+        """
         self._engine = engine
+        self._text_engine = text_engine
+        self._text_tasks = frozenset(text_tasks if text_engine else ())
 
     @property
     def version(self) -> ModelVersion:
-        """Which model writes."""
-        return self._engine.version
+        """Which model writes; which two, where a second one translates or summarises."""
+        return self._version_of("", Task)
+
+    def _version_of(self, adapter: str, tasks: Iterable[Task]) -> ModelVersion:
+        seeing = self._engine.version_of(adapter)
+        if self._text_engine is None or not self._text_tasks & set(tasks):
+            return seeing
+        text = self._text_engine.version
+        return ModelVersion(
+            name=f"{seeing.name} + {text.name}",
+            revision=f"{seeing.revision}+{text.revision}",
+            is_demonstration=seeing.is_demonstration or text.is_demonstration,
+        )
 
     def draft(
         self, request: DraftRequest, on_step: Callable[[str], None] = lambda _step: None
@@ -75,7 +101,7 @@ class ModelDrafter:
         )
         return Report(
             narratives=tuple(_narrative(language, answers) for language in request.languages),
-            model=self._engine.version_of(request.adapter),
+            model=self._version_of(request.adapter, wanted),
             frames=tuple(image.frame for image in request.images),
             findings=findings,
         )
@@ -93,23 +119,25 @@ class ModelDrafter:
             for task in tasks:
                 on_step(task.value)
                 source = answers[_SOURCES[task]].raw if task in _SOURCES else ""
-                asked[task] = self._engine.submit(_request(task, request, source))
+                asked[task] = self._submit(task, request, source)
             return {task: _written(task, future.result()) for task, future in asked.items()}
         finally:
             # Where one of them failed, the others are asked for nothing.
             for future in asked.values():
                 future.cancel()
 
-
-def _request(task: Task, request: DraftRequest, source: str) -> GenerationRequest:
-    return GenerationRequest(
-        question=question(task, request.context, source),
-        images=request.images,
-        max_new_tokens=request.max_new_tokens,
-        adapter=request.adapter,
-        is_urgent=request.is_urgent,
-        cancelled=request.cancelled,
-    )
+    def _submit(self, task: Task, request: DraftRequest, source: str) -> Future[Completion]:
+        asked = GenerationRequest(
+            question=question(task, request.context, source),
+            images=request.images,
+            max_new_tokens=request.max_new_tokens,
+            adapter=request.adapter,
+            is_urgent=request.is_urgent,
+            cancelled=request.cancelled,
+        )
+        if self._text_engine is not None and task in self._text_tasks:
+            return self._text_engine.submit(replace(asked, images=(), adapter=""))
+        return self._engine.submit(asked)
 
 
 def _written(task: Task, completion: Completion) -> WrittenText:
