@@ -67,7 +67,7 @@ docs: setup ## Check the pages against the code, and their links
 	$(BIN)/pytest --quiet tests/unit/test_house.py $(ARGS)
 
 demo-checkpoint: setup ## Make the demonstration checkpoint again
-	nice -n 10 $(BIN)/python -m model.demo.make_checkpoint $(ARGS)
+	nice -n 10 $(BIN)/python -m model.train.demo $(ARGS)
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis fuzz-failure.json
