@@ -9,6 +9,8 @@ import click
 
 from cli.options import as_json, print_json
 
+DEFAULT_SIZE = 512
+
 
 @click.command()
 @click.option("--count", default=1, show_default=True, type=click.IntRange(1, 999_999))
@@ -19,7 +21,7 @@ from cli.options import as_json, print_json
     help="Folder to write to; it must be empty or not there.",
 )
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
-@click.option("--size", default=512, show_default=True, type=click.IntRange(64, 4096))
+@click.option("--size", default=DEFAULT_SIZE, show_default=True, type=click.IntRange(64, 4096))
 @click.option("--unseen", is_flag=True, help="From other ranges than training's.")
 @click.option("--pictures", is_flag=True, help="PNG and conversations for training, no DICOM.")
 @as_json
@@ -57,14 +59,20 @@ def phantom(
         click.echo(f"{out}: {count} phantoms of seed {seed}, truth.jsonl beside them")
 
 
-def write_phantom(folder: Path, seed: int, index: int, *, size: int, ranges: Any) -> Any:
-    """Write one phantom as a DX instance and return its truth (`model.phantom.record.Truth`)."""
+def write_phantom(
+    folder: Path, seed: int, index: int, *, size: int = DEFAULT_SIZE, ranges: Any = None
+) -> Any:
+    """Write one phantom as a DX instance and return its truth (`model.phantom.record.Truth`).
+
+    The ranges are training's where None.
+    """
     from dicom_node.dx_film import DxFilm, build_dx
     from model.phantom.metadata import metadata_of
     from model.phantom.phantoms import numbered_phantom
+    from model.phantom.ranges import TRAINING
     from model.phantom.record import truth_of
 
-    made = numbered_phantom(seed, index, size=size, ranges=ranges)
+    made = numbered_phantom(seed, index, size=size, ranges=ranges or TRAINING)
     told = metadata_of(seed, index)
     stored = told.store(made.film)
     name = f"phantom-{seed}-{index:06}"
@@ -84,7 +92,7 @@ def write_phantom(folder: Path, seed: int, index: int, *, size: int, ranges: Any
     )
     file = f"{name}.dcm"
     (folder / file).write_bytes(build_dx(film))
-    return truth_of(seed, index, made.case, file)
+    return truth_of(seed, index, made.case, file, told.accession_number)
 
 
 COMMANDS = (phantom,)

@@ -111,18 +111,14 @@ def _texts(report: Report, language: Language, study_uid: str) -> tuple[str, str
 def references_of(truths: Sequence[Any]) -> list[Any]:
     """Return phantoms' truths as references (`model.evaluate.reports.Reference`)."""
     from model.evaluate.reports import Reference, truth_of
+    from model.phantom.record import findings_of
 
     return [
         Reference(
             id=truth.file,
             reports={lang: truth.wording.report(lang) for lang in Language},
             summaries={lang: truth.wording.summary(lang) for lang in Language},
-            truth=truth_of(
-                [
-                    {"kind": f.kind, **({"side": f.side} if f.side else {})}
-                    for f in truth.case.findings
-                ]
-            ),
+            truth=truth_of(findings_of(truth.case)),
         )
         for truth in truths
     ]

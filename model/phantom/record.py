@@ -26,6 +26,7 @@ class Truth:
 
     Attributes:
         file: Name of its DICOM file or picture.
+        accession_number: Of its study; empty where it is a picture only.
         seed: With `index`, what it was drawn from.
     """
 
@@ -34,12 +35,20 @@ class Truth:
     index: int
     case: Case
     wording: Wording
+    accession_number: str = ""
 
 
-def truth_of(seed: int, index: int, case: Case, file: str) -> Truth:
+def truth_of(seed: int, index: int, case: Case, file: str, accession_number: str = "") -> Truth:
     """Return the truth about a phantom, with its reference report."""
     wording = write(case, np.random.default_rng([seed, index, _WORDING]))
-    return Truth(file=file, seed=seed, index=index, case=case, wording=wording)
+    return Truth(
+        file=file,
+        seed=seed,
+        index=index,
+        case=case,
+        wording=wording,
+        accession_number=accession_number,
+    )
 
 
 def to_line(truth: Truth) -> str:
@@ -49,7 +58,8 @@ def to_line(truth: Truth) -> str:
         "seed": truth.seed,
         "index": truth.index,
         "view": truth.case.view,
-        "findings": [_finding(f) for f in truth.case.findings],
+        "accession_number": truth.accession_number,
+        "findings": findings_of(truth.case),
         "report": {lang: truth.wording.report(lang) for lang in Language},
         "summary": {lang: truth.wording.summary(lang) for lang in Language},
     }
@@ -65,6 +75,7 @@ def from_line(line: str) -> Truth:
     held = json.loads(line)
     report, summary = held["report"], held["summary"]
     return Truth(
+        accession_number=held.get("accession_number", ""),
         file=held["file"],
         seed=held["seed"],
         index=held["index"],
@@ -78,6 +89,11 @@ def from_line(line: str) -> Truth:
             summary_ar=summary["ar"],
         ),
     )
+
+
+def findings_of(case: Case) -> list[dict[str, str]]:
+    """Return a case's findings as plain data."""
+    return [_finding(finding) for finding in case.findings]
 
 
 def _finding(finding: PhantomFinding) -> dict[str, str]:

@@ -67,7 +67,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "language": "en",
                 "conversations": [
                     {"from": "human", "value": "<image>\nWhat?"},
-                    {"from": "gpt", "value": "Clear." if index % 2 else "A mass."},
+                    {"from": "gpt", "value": "Clear." if index % 2 else "Masses"},
                 ],
             }
         )
@@ -205,7 +205,7 @@ def test_pieces_of_a_step_give_the_step_that_the_whole_gives(
     )
     name = next(n for n in one if n.endswith("multi_modal_projector.linear_1.weight"))
     before = weights(base)[name]
-    assert (one[name] - other[name]).abs().max() < 0.3 * (one[name] - before).abs().max()
+    assert (one[name] - other[name]).abs().max() < 0.02 * (one[name] - before).abs().max()
 
 
 def test_a_state_of_another_training_and_a_folder_that_is_there_are_refused(
