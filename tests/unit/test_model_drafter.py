@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from harness.phantoms import effusion, picture
 
 from core.drafting import DraftContext, DraftRequest, ModelImage
 from core.errors import CheckpointError, PermanentError, TransientError
@@ -18,8 +19,7 @@ from model.demo import CHECKPOINT
 from model.drafter import ModelDrafter, open_drafter
 from model.engine import Engine
 from model.evaluate.findings import read_report
-from model.phantom.case import Case, Kind, PhantomFinding, Side, Size
-from model.phantom.phantoms import draw_phantom
+from model.phantom.case import Side
 from model.prompts import Task, question
 
 CONTEXT = DraftContext(modality="CR", body_part="CHEST", view="PA")
@@ -34,10 +34,7 @@ def drafter() -> ModelDrafter:
 
 @pytest.fixture(scope="module")
 def image() -> ModelImage:
-    effusion = PhantomFinding(kind=Kind.EFFUSION, side=Side.RIGHT, size=Size.LARGE)
-    made = draw_phantom(Case(findings=(effusion,)), np.random.default_rng(5))
-    frame = FrameReference(series_uid="2.25.1", sop_class_uid="1.2", sop_instance_uid="2.25.2")
-    return ModelImage(pixels=made.pixels, frame=frame, is_orientation_known=True)
+    return picture(effusion(Side.RIGHT))
 
 
 def of(*images: ModelImage, **options: Any) -> DraftRequest:
@@ -181,7 +178,7 @@ def test_exhausted_memory_is_worth_another_try(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine.load().model, "generate", fail)
+        patched.setattr(engine.load().model.model.language_model, "forward", fail)
         with pytest.raises(TransientError, match="Memory ran out"):
             engine.generate("x", [image])
     assert engine.generate("x", [image]).token_count <= 4
@@ -195,7 +192,7 @@ def test_any_other_error_of_the_model_is_not_hidden(
     def fail(*_args: Any, **_options: Any) -> None:
         raise RuntimeError("shapes do not fit")
 
-    monkeypatch.setattr(engine.load().model, "generate", fail)
+    monkeypatch.setattr(engine.load().model.model.language_model, "forward", fail)
     with pytest.raises(RuntimeError, match="shapes"):
         engine.generate("x", [image])
 
@@ -217,3 +214,16 @@ def test_a_completion_counts_its_tokens_and_says_that_it_ended(image: ModelImage
     assert 10 < completion.token_count < 300
     assert completion.text.startswith("FINDINGS:")
     assert "<|" not in completion.text
+
+
+def test_the_demonstration_model_tells_how_sure_it_was_of_each_sentence(
+    drafter: ModelDrafter, image: ModelImage
+) -> None:
+    report = drafter.draft(of(image))
+    texts = {(n.language, s.kind): s.text for n in report.narratives for s in n.sections}
+    assert {(c.language, c.section) for c in report.confidences} == texts.keys()
+    for confidence in report.confidences:
+        sentence = texts[confidence.language, confidence.section][confidence.start : confidence.end]
+        assert sentence == sentence.strip()
+        assert sentence
+        assert 0 < confidence.lowest <= confidence.mean <= 1

@@ -6,21 +6,31 @@ settings, and a line in `worker.destinations`. Nothing else asks what kind a des
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
+from core.audit_messages import QueryObject
+from core.drafting import ModelImage
 from core.report import Report, ReportStatus, StudyHeader
+from dicom_node.documents import DocumentReference
 
 
 @dataclass(frozen=True, kw_only=True)
 class Issue:
-    """A report version that is to be sent: what a destination chooses its objects from."""
+    """A report version that is to be sent: what a destination chooses its objects from.
+
+    Attributes:
+        has_drafts_out: Documents of earlier versions that no person signed are with peers, and were
+            not rejected yet.
+    """
 
     study_uid: str
     report_version: int
     report: Report
+    has_drafts_out: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,20 +52,34 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class EarlierDocument:
-    """An earlier document of the same kind and language that this one follows.
+    """An object of an earlier version of the same study.
 
     Attributes:
         status: How finished its language was.
     """
 
+    kind: str
+    language: str
     uid: str
     report_version: int
     status: ReportStatus = ReportStatus.DRAFT
 
 
+def _no_images() -> Sequence[ModelImage]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """All that an object is made of; the same source gives the same bytes."""
+    """All that an object is made of; the same source gives the same bytes.
+
+    Attributes:
+        predecessor: The newest earlier object of the same kind and language that a peer has.
+        drafts_out: What a rejection names, as `Issue.has_drafts_out` means it.
+        evidence: All images of the study, for a final report.
+        load_images: Makes the pictures that the model saw; those that can no longer be read are
+            left out.
+    """
 
     report: Report
     header: StudyHeader
@@ -64,7 +88,10 @@ class Source:
     uid: str
     report_version: int
     created_at: datetime
-    predecessor: EarlierDocument | None
+    predecessor: EarlierDocument | None = None
+    drafts_out: tuple[EarlierDocument, ...] = ()
+    evidence: tuple[DocumentReference, ...] = ()
+    load_images: Callable[[], Sequence[ModelImage]] = field(default=_no_images, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +115,24 @@ class Receipt:
     is_doubtful: bool = False
 
 
+class Proof(StrEnum):
+    """How it is proved that an archive keeps an object (`confirm` in the settings)."""
+
+    NONE = "none"
+    FIND = "find"
+    COMMITMENT = "commitment"
+
+
 class Destination(Protocol):
     """One configured destination."""
 
     @property
     def name(self) -> str:
         """Its name in rows, log and timeline, such as ``pacs:main``."""
+
+    @property
+    def per_minute(self) -> int:
+        """The most attempts in a minute that it wants; 0: as many as it takes."""
 
     @property
     def recipient(self) -> Recipient | None:
@@ -122,4 +161,24 @@ class Destination(Protocol):
         Raises:
             TransientError: Nobody knows whether it arrived, or the peer said: later.
             PermanentError: The peer said no.
+        """
+
+
+class Archive(Destination, Protocol):
+    """A destination that can be asked afterwards what it keeps."""
+
+    @property
+    def proof(self) -> Proof:
+        """Which proof the site wants of it."""
+
+    def holds(self, content: bytes, on_query: Callable[[QueryObject], None]) -> bool:
+        """Tell whether it lists an object.
+
+        Args:
+            content: The object as it was sent.
+            on_query: Hears of a DICOM query before it is sent: the audit trail.
+
+        Raises:
+            TransientError: It did not say.
+            PermanentError: It will not say.
         """

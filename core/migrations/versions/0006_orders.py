@@ -1,6 +1,6 @@
 """What an information system tells us: messages, orders, reports, identities.
 
-Revision: 0006, after 0002.
+Revision: 0006, after 0004.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from alembic import op
 import core.tables
 
 revision = "0006"
-down_revision = "0002"
+down_revision = "0004"
 
 
 def _moment() -> core.tables.UtcDateTime:
