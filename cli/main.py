@@ -19,6 +19,8 @@ _MODULES = {
     "look": ("status", "show", "settings"),
     "act": ("send", "retry", "check"),
     "complete": ("complete",),
+    "sign": ("sign", "reject", "correct", "addend"),
+    "deliveries": ("deliveries", "park"),
     "ask": ("ask",),
     "rules": ("rules",),
     "retention": ("dismiss", "purge"),

@@ -15,6 +15,7 @@ TaqrirError
     ├── UnsupportedPixelsError    no picture can be made of a frame
     ├── CheckpointError      a model folder that cannot be loaded
     ├── PromptTooLongError   what is asked does not fit into the model's context
+    ├── SigningRefusedError  a version that may not be signed, or not by these words
     ├── NotForUsError        the study holds nothing that we draft for
     ├── PatientConflictError one Study Instance UID, two patients
     └── TextIntegrityError   what is about to be sent does not read back as it was written
@@ -89,6 +90,10 @@ class CheckpointError(PermanentError):
 
 class PromptTooLongError(PermanentError):
     """Question and pictures do not fit into the model's context; a shorter one may."""
+
+
+class SigningRefusedError(PermanentError):
+    """A report version may not be decided on as somebody wants to."""
 
 
 class NotForUsError(PermanentError):
