@@ -16,11 +16,13 @@ from core.errors import TaqrirError
 _MODULES = {
     "run": ("up", "worker"),
     "node": ("node",),
+    "orders": ("orders",),
     "look": ("status", "show", "settings"),
     "act": ("send", "retry", "check"),
     "complete": ("complete",),
     "sign": ("sign", "reject", "correct", "addend"),
     "deliveries": ("deliveries", "park"),
+    "hl7": ("hl7",),
     "ask": ("ask",),
     "rules": ("rules",),
     "retention": ("dismiss", "purge"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from core.drafting import Answer, AskRequest, DraftRequest
 from core.errors import PromptTooLongError
@@ -31,7 +32,7 @@ from model.conversation import answer
 from model.engine import Engine
 from model.facts import StudyFacts
 from model.fingerprint import CACHE_NAME
-from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest, TextEngine
+from model.generation import DEFAULT_MAX_NEW_TOKENS, SEED, Completion, GenerationRequest, TextEngine
 from model.parsing import parse_report, parse_summary
 from model.prompts import PROMPTS_VERSION, Task, question
 from model.shortening import allowed, shortened
@@ -108,6 +109,7 @@ class ModelDrafter:
                 prompts_version=PROMPTS_VERSION,
                 max_new_tokens=request.max_new_tokens,
                 arabic=request.arabic if Language.AR in request.languages else "",
+                seed=SEED,
             ),
             reasons=tuple(dict.fromkeys(reasons)),
         )
@@ -161,8 +163,10 @@ def _facts(request: DraftRequest) -> StudyFacts:
 
 
 def _frames(request: DraftRequest) -> tuple[FrameReference, ...]:
-    """Return the frames that were seen, once each: one may be shown through several windows."""
-    frames = {(i.frame.sop_instance_uid, i.frame.frame_number): i.frame for i in request.images}
+    """Return the frames that were seen, once each, through the first of their windows."""
+    frames: dict[tuple[str, int], FrameReference] = {}
+    for frame in (image.frame for image in request.images):
+        frames.setdefault((frame.sop_instance_uid, frame.frame_number), frame)
     return tuple(frames.values())
 
 
@@ -213,12 +217,14 @@ def open_drafter(
     device: str = "auto",
     max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
     data_dir: Path | None = None,
+    **options: Any,
 ) -> ModelDrafter:
     """Return a drafter for a checkpoint folder; the model is loaded at the first draft.
 
     The folder's digest is kept in `data_dir`, so that a restart does not read all files twice.
+    What else an engine may be told stands at `model.engine.Engine`.
     """
     cache_file = data_dir / CACHE_NAME if data_dir else None
     return ModelDrafter(
-        Engine(path, device=device, max_new_tokens=max_new_tokens, cache_file=cache_file)
+        Engine(path, device=device, max_new_tokens=max_new_tokens, cache_file=cache_file, **options)
     )

@@ -137,8 +137,10 @@ def _images(parts: Parts, study: int, frames: Sequence[FrameReference]) -> list[
         if path is None:
             continue
         try:
-            pixels = render(parts.files.resolve(path), frame.frame_number, frame.transform)
+            picture = render(
+                parts.files.resolve(path), frame.frame_number, frame.transform, frame.window
+            )
         except UnsupportedPixelsError:
             continue
-        found.append(ModelImage(pixels=pixels, frame=frame, is_orientation_known=True))
+        found.append(ModelImage(pixels=picture.pixels, frame=frame, is_orientation_known=True))
     return found

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from core.audit_messages import QueryObject
 from core.settings import Settings
 from core.settings_delivery import DicomwebSettings
+from core.tls_context import OwnPair, PeerTls
 from dicom_node.header import read_header
-from dicom_node.tls_context import OwnPair, PeerTls
 from worker.destinations import documents
 from worker.destinations.base import Issue, Item, Proof, Receipt, Recipient, Source
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from core.identifiers import message_control_id
 from core.report import ReportStatus
 from core.settings import RisSettings, Settings
+from core.tls_context import peer_tls
 from hl7 import mllp, oru
 from worker.destinations.base import Issue, Item, Receipt, Source
 
@@ -20,6 +21,7 @@ class RisDestination:
 
     def __init__(self, settings: Settings, ris: RisSettings) -> None:
         self._ris = ris
+        self._tls = peer_tls(ris.tls, settings.resolve, "ris.tls")
         self._timeout_seconds = settings.delivery.timeout_seconds
         self._is_told_of_withdrawals = settings.withdrawal.ris
         self.name = ris.destination
@@ -59,6 +61,12 @@ class RisDestination:
 
     def send(self, content: bytes) -> Receipt:
         """Send a message and wait for its acknowledgement."""
-        host, port = self._ris.host, self._ris.port
-        mllp.send(host, port, content, timeout_seconds=self._timeout_seconds)
+        mllp.send(
+            self._ris.host,
+            self._ris.port,
+            content,
+            timeout_seconds=self._timeout_seconds,
+            ack_mode=self._ris.ack_mode,
+            tls=self._tls,
+        )
         return Receipt()
