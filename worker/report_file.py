@@ -41,3 +41,11 @@ def read_report(data: bytes, *, version: int) -> Report:
             f"The file holds no report of version {version}: it takes what `taqrir show --json` "
             "prints, and docs/report.schema.json says how it is built."
         ) from None
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+    from sys import argv
+
+    text = json.dumps(report_schema(), ensure_ascii=False, indent=2, sort_keys=True)
+    Path(argv[1]).write_text(text + "\n", encoding="utf-8")
