@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from core.report import Language, Severity
+from core.report import Language, SectionKind, Severity
 from core.settings_delivery import DicomwebSettings
 from core.settings_node import (
     AuditSettings,
@@ -20,7 +20,7 @@ from core.settings_node import (
     RuleSettings,
     SenderSettings,
 )
-from core.settings_types import AETitle, Name, Port, Seconds, Section
+from core.settings_types import AETitle, HL7Code, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
 _SHIPPED_MODEL = Path("model/demo")
@@ -76,11 +76,58 @@ class RisSettings(Section):
     name: Name = Field(description="name in status, log and timeline")
     host: str = Field(description="address")
     port: Port = Field(2575, description="MLLP port")
-    draft_status: Literal["R", "P", "I", "S"] = Field(
-        "R", description="OBR-25 of an unsigned draft (HL7 table 0123)"
+    message: Literal["ORU", "MDM"] = Field(
+        "ORU", description="kind of message: a result (ORU^R01) or a document (MDM^T02 and others)"
     )
+    version: Literal["2.3.1", "2.4", "2.5", "2.5.1", "2.6"] = Field("2.5.1", description="MSH-12")
+    character_set: Literal[
+        "UNICODE UTF-8", "ASCII", "8859/1", "8859/6", "8859/15", "WINDOWS-1252", "WINDOWS-1256"
+    ] = Field(
+        "UNICODE UTF-8",
+        description="MSH-18, and what the bytes are; a text that does not fit is not sent",
+    )
+    languages: tuple[Language, ...] = Field(
+        (Language.EN, Language.AR), min_length=1, description="languages that it takes"
+    )
+    one_message: bool = Field(
+        default=True, description="all languages in one message; false: a message for each"
+    )
+    text_type: Literal["TX", "FT"] = Field("TX", description="OBX-2 of texts")
+    section_codes: dict[SectionKind, HL7Code] = Field(
+        {},
+        description=(
+            'OBX-3 by section, where not LOINC\'s: `{findings = "FIND^Findings^99HOSP"}`; '
+            "history, findings, impression, recommendations or summary"
+        ),
+    )
+    draft_status: Literal["R", "P"] = Field(
+        "R", description="OBR-25 and OBX-11 of an unsigned draft (HL7 table 0123)"
+    )
+    withdrawn_status: Literal["X", "W", "D"] = Field(
+        "X", description="OBX-11 of a text that is withdrawn (HL7 table 0085)"
+    )
+    study_uid: bool = Field(default=True, description="an OBX names the study")
+    language_marks: bool = Field(default=True, description="an OBX names each group's language")
+    bidi_marks: bool = Field(
+        default=True, description="send characters that only order letters (U+2067 and others)"
+    )
+    link: str = Field(
+        "",
+        max_length=900,
+        description=("address of the reading page, sent as RP; `{study_uid}` stands for the study"),
+    )
+    sending_application: str = Field("TAQRIR", max_length=180, description="MSH-3")
+    sending_facility: str = Field("", max_length=180, description="MSH-4")
     receiving_application: str = Field("", max_length=180, description="MSH-5")
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
+
+    @field_validator("section_codes")
+    @classmethod
+    def _codes_differ(cls, value: dict[SectionKind, str]) -> dict[SectionKind, str]:
+        codes = [text.partition("^")[0] for text in value.values()]
+        if len(set(codes)) != len(codes):
+            raise ValueError("two sections have the same code")
+        return value
 
     @property
     def destination(self) -> str:

@@ -87,7 +87,7 @@ def _read(parts: Parts, delivery: Delivery) -> tuple[Source, bytes | None]:
             uid=artifact.uid,
             report_version=draft.report_version,
             created_at=draft.created_at,
-            predecessor=_predecessor(session, draft, artifact),
+            predecessor=_predecessor(session, delivery, draft, artifact),
         )
         return source, artifact.content
 
@@ -99,10 +99,16 @@ def _keep(parts: Parts, delivery: Delivery, rendered: bytes) -> bytes:
         return outbox.keep_content(session, artifact, rendered)
 
 
-def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> Predecessor | None:
-    """Return the newest earlier document of the same kind and language that a peer has."""
+def _predecessor(
+    session: Session, delivery: Delivery, draft: Draft, artifact: Artifact
+) -> Predecessor | None:
+    """Return the newest earlier document of the same kind and language that a peer has.
+
+    One that this very destination has goes before all others.
+    """
+    is_at_hand = Delivery.destination == delivery.destination
     found = session.execute(
-        select(Artifact.uid, Draft.report_version)
+        select(Artifact, Draft.report_version, Delivery.destination)
         .join(Draft, Draft.id == Artifact.draft_id)
         .join(Delivery, Delivery.artifact_id == Artifact.id)
         .where(
@@ -112,9 +118,14 @@ def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> Predeces
             Artifact.language == artifact.language,
             Delivery.state.in_([DeliveryState.SENT, DeliveryState.CONFIRMED]),
         )
-        .order_by(Draft.report_version.desc())
+        .order_by(is_at_hand.desc(), Draft.report_version.desc())
     ).first()
-    return Predecessor(uid=found[0], report_version=found[1]) if found else None
+    if found is None:
+        return None
+    earlier, report_version, name = found
+    return Predecessor(
+        uid=earlier.uid, report_version=report_version, destination=name, content=earlier.content
+    )
 
 
 def _postpone(parts: Parts, delivery: Delivery, reason: str) -> bool:

@@ -7,10 +7,11 @@ settings, and a line in `worker.destinations`. Nothing else asks what kind a des
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from core.orders import OrderReference
 from core.report import Report, StudyHeader
 
 
@@ -42,10 +43,17 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Predecessor:
-    """An earlier document that this one follows."""
+    """An earlier document that this one follows.
+
+    Attributes:
+        destination: Who has it.
+        content: What was sent; None where it was purged.
+    """
 
     uid: str
     report_version: int
+    destination: str = ""
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +68,7 @@ class Source:
     report_version: int
     created_at: datetime
     predecessor: Predecessor | None
+    order: OrderReference = field(default_factory=OrderReference)
 
 
 @dataclass(frozen=True, kw_only=True)
