@@ -27,7 +27,7 @@ from core.lifecycle import DeliveryState, State
 from core.queue import QUEUES, Doorbell
 from core.settings import Settings
 from core.settings_file import masked
-from core.tables import AuditEvent, Delivery, Draft, Study
+from core.tables import AuditEvent, Delivery, Draft, Study, Turn
 
 # States in which a person has to do something.
 _TROUBLED = (State.FAILED, State.WITHHELD)
@@ -254,6 +254,7 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
             }
             for draft in drafts
         ],
+        "conversation": _conversation(session, study),
         "deliveries": [
             {
                 "destination": row.destination,
@@ -271,6 +272,23 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
             for row, artifact in outbox.deliveries_of(session, study.id)
         ],
     }
+
+
+def _conversation(session: Session, study: Study) -> list[dict[str, Any]]:
+    """Return what was asked about a study (`taqrir ask`), less the answers that are withheld."""
+    turns = session.scalars(select(Turn).where(Turn.study_id == study.id).order_by(Turn.number))
+    return [
+        {
+            "turn": turn.number,
+            "at": turn.created_at,
+            "actor": turn.actor,
+            "question": turn.question,
+            "answer": "" if turn.is_withheld else turn.answer,
+            "is_withheld": turn.is_withheld,
+            "detail": turn.detail,
+        }
+        for turn in turns
+    ]
 
 
 def _completion(study: Study, timeline: Sequence[AuditEvent]) -> dict[str, Any]:
@@ -307,6 +325,7 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
         lines += ["Timeline", *(timeline_line(row) for row in report["timeline"])]
     for draft in report["drafts"]:
         lines += ["", *_draft_lines(draft)]
+    lines += _conversation_lines(report["conversation"])
     if report["deliveries"]:
         lines += ["", "Deliveries"]
     for row in report["deliveries"]:
@@ -318,6 +337,14 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
             f"{row['attempts']} attempts  {row['uid']}{reason}"
         )
     return "\n".join(lines)
+
+
+def _conversation_lines(turns: list[dict[str, Any]]) -> list[str]:
+    lines = ["", "Conversation, not verified"] if turns else []
+    for turn in turns:
+        said = "withheld" if turn["is_withheld"] else turn["answer"]
+        lines += [f"  {turn['turn']}. {turn['question']}", f"     {said}"]
+    return lines
 
 
 def _rule_line(report: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ _MODULES = {
     "look": ("status", "show", "settings"),
     "act": ("send", "retry", "check"),
     "complete": ("complete",),
+    "ask": ("ask",),
     "rules": ("rules",),
     "retention": ("dismiss", "purge"),
     "model": ("model",),

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from threading import Event
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.report import FrameReference, Language, ModelVersion, Report, Severity
+from core.report import (
+    ArabicSource,
+    Decoding,
+    Finding,
+    FrameReference,
+    Language,
+    ModelVersion,
+    Report,
+    Severity,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,13 +68,6 @@ class DraftContext:
     prior_impression: str = field(default="", repr=False)
 
 
-class ArabicSource(StrEnum):
-    """What the Arabic report is made from; the pictures are in view either way."""
-
-    TRANSLATE = "translate"
-    FROM_IMAGE = "from_image"
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DraftRequest:
     """One study to draft for.
@@ -98,6 +99,51 @@ class DraftRequest:
     identifiers: tuple[str, ...] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AskRequest:
+    """A question about a study.
+
+    Attributes:
+        question: What a person wants to know; what names the patient is taken out of it.
+        history: Earlier turns, question as it was asked and answer each, oldest first.
+        severities: As in `DraftRequest`; so are `laterality` and `identifiers`.
+    """
+
+    images: tuple[ModelImage, ...]
+    context: DraftContext
+    question: str = field(repr=False)
+    language: Language
+    history: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    severities: tuple[tuple[str, Severity], ...] = ()
+    max_new_tokens: int | None = None
+    laterality: str = ""
+    identifiers: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the model answered: a draft as any other, not verified by anybody.
+
+    Attributes:
+        question: The question as the model was asked it.
+        findings: Of the checks; one that blocks keeps the answer from being shown.
+        reasons: What was left out of the prompt, in sentences.
+    """
+
+    question: str
+    text: str
+    language: Language
+    model: ModelVersion
+    decoding: Decoding
+    findings: tuple[Finding, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def is_withheld(self) -> bool:
+        """A check says that it is not fit to be shown."""
+        return any(finding.severity is Severity.BLOCK for finding in self.findings)
+
+
 class Drafter(Protocol):
     """Writes a report from pictures; `model.drafter` is the real one."""
 
@@ -121,5 +167,13 @@ class Drafter(Protocol):
             MemoryExhaustedError: Fewer pictures may do.
             DraftCancelledError: `request.cancelled` was set.
             PermanentError: Another try will not succeed.
+        """
+        ...
+
+    def answer(self, request: AskRequest) -> Answer:
+        """Answer a question about pictures and check the answer.
+
+        Raises:
+            TransientError, PermanentError: As `draft`.
         """
         ...

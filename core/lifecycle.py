@@ -74,6 +74,31 @@ class CommitmentState(StrEnum):
     UNREPORTED = "UNREPORTED"
 
 
+class MessageState(StrEnum):
+    """Where a received HL7 message is.
+
+    RECEIVED waits to be processed, IGNORED asks nothing of us, FAILED was not understood or could
+    not be followed: a person must look, and may play it again.
+    """
+
+    RECEIVED = "RECEIVED"
+    APPLIED = "APPLIED"
+    IGNORED = "IGNORED"
+    FAILED = "FAILED"
+
+
+class OrderState(StrEnum):
+    """Where an order is.
+
+    WAITING has found no study yet; CONFLICT found one of another patient and is never used.
+    """
+
+    WAITING = "WAITING"
+    ATTACHED = "ATTACHED"
+    CONFLICT = "CONFLICT"
+    CANCELLED = "CANCELLED"
+
+
 _S, _E = State, Event
 
 TRANSITIONS: dict[tuple[State, Event], State] = {

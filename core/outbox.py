@@ -15,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from core import store
+from core import patients, store
 from core.lifecycle import DeliveryState, State
 from core.tables import Artifact, Delivery, Draft, Study
 
@@ -60,7 +60,7 @@ def due(session: Session, *, at: datetime) -> Sequence[int]:
     """Return ids of deliveries to attempt now, oldest first.
 
     Of one study and destination only the first unfinished one is due: an Arabic SR refers to the
-    English one and must not overtake it.
+    English one and must not overtake it. While a merge is pending nothing is due.
     """
     earlier = aliased(Delivery)
     blocked = (
@@ -80,6 +80,7 @@ def due(session: Session, *, at: datetime) -> Sequence[int]:
             Delivery.next_attempt_at <= at,
             or_(Delivery.lease_until.is_(None), Delivery.lease_until < at),
             ~blocked,
+            ~patients.pending(),
         )
         .order_by(Delivery.id)
     ).all()

@@ -43,6 +43,13 @@ __all__ = [
 ]
 
 
+class ArabicSource(StrEnum):
+    """What the Arabic report is made from; the pictures are in view either way."""
+
+    TRANSLATE = "translate"
+    FROM_IMAGE = "from_image"
+
+
 class SectionKind(StrEnum):
     """Sections of a narrative, in the order in which they are read."""
 
@@ -161,14 +168,14 @@ class Decoding:
 
     Attributes:
         prompts_version: Version of the questions that were asked.
-        max_new_tokens: Longest text of one task.
-        arabic: What the Arabic report was made from (`core.drafting.ArabicSource`).
+        max_new_tokens: Longest text of one task; None where the engine's own limit held.
+        arabic: What the Arabic report was made from (`ArabicSource`).
         is_greedy: The most likely token was taken each time; nothing was drawn.
         seed: Of what is drawn all the same.
     """
 
     prompts_version: str
-    max_new_tokens: int
+    max_new_tokens: int | None
     arabic: str = ""
     is_greedy: bool = True
     seed: int = 0

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from core import store
 from core.lifecycle import DeliveryState, State
 from core.settings import Settings
-from core.tables import Artifact, AuditEvent, Delivery, Draft, Instance, Series, Study
+from core.tables import Artifact, AuditEvent, Delivery, Draft, Instance, Series, Study, Turn
 
 # Nothing of it is decided yet.
 _IN_WORK = (State.RECEIVING, State.QUEUED, State.DRAFTING)
@@ -255,6 +255,7 @@ def purge_rows(
     session.execute(delete(Series).where(Series.study_id == study))
     drafts = select(Draft.id).where(Draft.study_id == study)
     session.execute(update(Artifact).where(Artifact.draft_id.in_(drafts)).values(content=None))
+    session.execute(delete(Turn).where(Turn.study_id == study))
     # The rows stay: the next draft's number follows theirs, so that no identifier comes back.
     session.execute(update(Draft).where(Draft.study_id == study).values(report="", selection={}))
     _forget_words(session, study)

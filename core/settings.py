@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from core.report import Language, SectionKind, Severity
+from core.report import ArabicSource, Language, SectionKind, Severity
 from core.settings_delivery import DicomwebSettings
 from core.settings_node import (
     AuditSettings,
@@ -159,6 +159,13 @@ class ModelSettings(Section):
     engine: Literal["transformers"] = Field("transformers", description="what runs it")
     languages: tuple[Language, ...] = Field(
         (Language.EN, Language.AR), description="languages of a draft"
+    )
+    arabic: ArabicSource = Field(
+        ArabicSource.TRANSLATE,
+        description=(
+            "what the Arabic report is made from: `translate` the English one, or a second look "
+            "`from_image`; the pictures are in view either way"
+        ),
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")

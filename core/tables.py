@@ -74,7 +74,8 @@ class Base(DeclarativeBase):
     }
 
 
-def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    """Return the check that a column holds one of a closed set."""
     names = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({names})", name=column)
 
@@ -84,7 +85,7 @@ class Study(Base):
 
     __tablename__ = "study"
     __table_args__ = (
-        _one_of("state", State),
+        one_of("state", State),
         Index("ix_study_state_last", "state", "last_instance_at"),
         # Purged studies stay for ever; whoever looks for what may go does not look at them.
         Index(
@@ -220,6 +221,26 @@ class Draft(Base):
     selection: Mapped[dict[str, Any]]
 
 
+class Turn(Base):
+    """One question about a study and the model's answer; both texts go when the study is purged."""
+
+    __tablename__ = "turn"
+    __table_args__ = (UniqueConstraint("study_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    study_version: Mapped[int]
+    number: Mapped[int]
+    created_at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(Text, default="")
+    language: Mapped[str] = mapped_column(String(8))
+    question: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    is_withheld: Mapped[bool]
+    # Frames, checks, model and how it was asked.
+    detail: Mapped[dict[str, Any]]
+
+
 class Artifact(Base):
     """One object made of a draft: identifier from the start, bytes before the first attempt."""
 
@@ -239,7 +260,7 @@ class Delivery(Base):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        _one_of("state", DeliveryState),
+        one_of("state", DeliveryState),
         UniqueConstraint("artifact_id", "destination"),
         Index("ix_delivery_due", "state", "next_attempt_at"),
     )
@@ -273,7 +294,7 @@ class Commitment(Base):
 
     __tablename__ = "commitment"
     __table_args__ = (
-        _one_of("state", CommitmentState),
+        one_of("state", CommitmentState),
         UniqueConstraint("ae_title", "transaction_uid"),
         Index("ix_commitment_due", "state", "next_attempt_at"),
     )

@@ -16,7 +16,7 @@ from threading import RLock
 import torch
 
 from core.drafting import ModelImage
-from core.errors import PermanentError, TaqrirError, TransientError
+from core.errors import PermanentError, PromptTooLongError, TaqrirError, TransientError
 from core.report import ModelVersion
 from model.checkpoint import LoadedModel, load_checkpoint
 from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest
@@ -86,7 +86,8 @@ class Engine:
             max_new_tokens: Longest answer; the engine's own limit where None.
 
         Raises:
-            PermanentError: There is no picture, or question and pictures fill the model's context.
+            PermanentError: There is no picture.
+            PromptTooLongError: Question and pictures fill the model's context.
             TransientError: Memory ran out; fewer jobs at once may leave enough.
         """
         if not images:
@@ -125,7 +126,7 @@ class Engine:
         )
         room = loaded.context_tokens - len(prompt)
         if room < _MIN_ROOM_TOKENS:
-            raise PermanentError(
+            raise PromptTooLongError(
                 f"Question and {len(images)} pictures take {len(prompt)} tokens; the model has "
                 f"room for {loaded.context_tokens}. Fewer pictures are needed."
             )

@@ -84,7 +84,8 @@ class TextEngine(Protocol):
         """Ask; the answer comes through the future, its errors too.
 
         Errors of the future:
-            PermanentError: The request cannot be answered: no picture, too long, no such adapter.
+            PermanentError: The request cannot be answered: no picture, no such adapter.
+            PromptTooLongError: It does not fit into the model's context.
             TransientError: Another try may succeed.
             MemoryExhaustedError: Fewer pictures may do.
             DraftCancelledError: `request.cancelled` was set.

@@ -21,7 +21,7 @@ from core.report import from_json
 from core.tables import Artifact, Delivery, Draft
 from worker import auditing
 from worker.destinations import find_destination
-from worker.destinations.base import Predecessor, Receipt, Source
+from worker.destinations.base import EarlierDocument, Receipt, Source
 from worker.parts import Parts
 
 _log = log(__name__)
@@ -101,7 +101,7 @@ def _keep(parts: Parts, delivery: Delivery, rendered: bytes) -> bytes:
 
 def _predecessor(
     session: Session, delivery: Delivery, draft: Draft, artifact: Artifact
-) -> Predecessor | None:
+) -> EarlierDocument | None:
     """Return the newest earlier document of the same kind and language that a peer has.
 
     One that this very destination has goes before all others.
@@ -123,7 +123,7 @@ def _predecessor(
     if found is None:
         return None
     earlier, report_version, name = found
-    return Predecessor(
+    return EarlierDocument(
         uid=earlier.uid, report_version=report_version, destination=name, content=earlier.content
     )
 

@@ -29,7 +29,8 @@ from core.lifecycle import Event
 from core.log import log
 from core.report import Report, Severity, to_json
 from core.tables import Draft, Study
-from dicom_node.selection import RenderedSelection, Selection, draft_context
+from dicom_node.selection import RenderedSelection, Selection
+from worker.context import context_of, identifiers_of, laterality_of
 from worker.destinations import Issue, plan_results
 from worker.lease import Lease, LostLeaseError
 from worker.parts import Parts
@@ -103,7 +104,7 @@ def _work(parts: Parts, study: Study, lease: Lease) -> Callable[[Session], None]
     except Exception as error:  # noqa: BLE001  the task's border: every error ends in a state
         return _outcome_of(parts, study, error)
     seconds = time.monotonic() - began
-    return _recording(parts, study, report, _explain(study, selection, rendering), seconds)
+    return _recording(parts, study, report, _explain(study, selection, rendering, report), seconds)
 
 
 def _outcome_of(parts: Parts, study: Study, error: Exception) -> Callable[[Session], None]:
@@ -131,15 +132,24 @@ def _outcome_of(parts: Parts, study: Study, error: Exception) -> Callable[[Sessi
 def _draft(
     parts: Parts, study: Study, selection: Selection, rendering: RenderedSelection, lease: Lease
 ) -> Report:
+    model = parts.settings.model
+    with reading(parts.engine) as session:
+        context = context_of(session, study, selection)
+        identifiers = identifiers_of(store.header_of(session, study))
     request = DraftRequest(
         images=rendering.images,
-        context=draft_context(selection),
-        languages=parts.settings.model.languages,
+        context=context,
+        languages=model.languages,
         severities=(
             *parts.settings.checks.severities.items(),
             ("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),
         ),
-        max_new_tokens=study.options.get("max_new_tokens"),
+        max_new_tokens=study.options.get("max_new_tokens", model.max_new_tokens),
+        arabic=model.arabic,
+        laterality=laterality_of(selection),
+        # What the model was not told it cannot compare with.
+        has_prior=bool(context.prior_impression),
+        identifiers=identifiers,
     )
 
     def on_step(step: str) -> None:
@@ -158,14 +168,16 @@ def _orientation_severity(parts: Parts, study: Study) -> Severity:
     return max(configured, key=_SEVERITIES.index, default=Severity.BLOCK)
 
 
-def _explain(study: Study, selection: Selection, rendering: RenderedSelection) -> dict[str, Any]:
+def _explain(
+    study: Study, selection: Selection, rendering: RenderedSelection, report: Report
+) -> dict[str, Any]:
     """Return what the model saw and why, as it is stored with the draft."""
     return {
         "rule": study.rule,
         "priority": study.priority,
         "options": study.options,
         "frames": [asdict(image.frame) for image in rendering.images],
-        "reasons": [*selection.reasons, *rendering.unreadable],
+        "reasons": [*selection.reasons, *rendering.unreadable, *report.reasons],
     }
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from servers import Orthanc, running_orthanc
-from unit.dicom_samples import a_report, a_study_header
+from unit.dicom_samples import a_context, a_report, a_study_header
 
-from core.clock import utcnow
 from core.errors import PeerRefusedError
 from core.report import Language
 from dicom_node.dicomweb import WebPeer, holds, probe, store
@@ -39,14 +38,7 @@ def test_orthanc_keeps_a_document_that_was_stored_by_stow_and_lists_it_afterward
     peer = WebPeer(url=f"{service.http_url}/dicom-web", answer_seconds=20)
     probe(peer)
     report, header = a_report(), a_study_header()
-    document = build_sr(
-        report=report,
-        header=header,
-        language=Language.AR,
-        report_version=1,
-        created_at=utcnow(),
-        software_version="1",
-    )
+    document = build_sr(report=report, context=a_context(), language=Language.AR)
     assert not holds(peer, header.study_uid, "1.2.3.4")
 
     first, second = store(peer, document), store(peer, document)
@@ -55,7 +47,7 @@ def test_orthanc_keeps_a_document_that_was_stored_by_stow_and_lists_it_afterward
     # A resend after an unknown outcome.
     assert second.is_success
     [(uid, kept)] = service.files("SR").items()
-    verify_sr(kept, report, Language.AR)
+    verify_sr(kept, report=report, context=a_context(), language=Language.AR)
     assert holds(peer, header.study_uid, uid)
     assert not holds(peer, header.study_uid, uid + "1")
     assert not holds(peer, "1.2.3", uid)

@@ -11,27 +11,19 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from dicom_samples import a_report, a_study_header
+from dicom_samples import a_context, a_report
 from harness.scripted_web import Answer, ScriptedWeb, listing
 from pydicom import dcmread
 from servers import free_port
 from servers.certificates import Authority
 
-from core.clock import utcnow
 from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
 from core.report import Language
 from dicom_node.dicomweb import WebPeer, holds, probe, store
 from dicom_node.report_sr import build_sr
 from dicom_node.tls_context import PeerTls
 
-DOCUMENT = build_sr(
-    report=a_report(),
-    header=a_study_header(),
-    language=Language.AR,
-    report_version=1,
-    created_at=utcnow(),
-    software_version="1",
-)
+DOCUMENT = build_sr(report=a_report(), context=a_context(), language=Language.AR)
 UID = str(dcmread(BytesIO(DOCUMENT)).SOPInstanceUID)
 
 

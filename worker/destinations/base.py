@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from core.orders import OrderReference
-from core.report import Report, StudyHeader
+from core.report import Report, ReportStatus, StudyHeader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +42,18 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predecessor:
-    """An earlier document that this one follows.
+class EarlierDocument:
+    """An earlier document of the same kind and language that this one follows.
 
     Attributes:
+        status: How finished its language was.
         destination: Who has it.
         content: What was sent; None where it was purged.
     """
 
     uid: str
     report_version: int
+    status: ReportStatus = ReportStatus.DRAFT
     destination: str = ""
     content: bytes | None = None
 
@@ -67,7 +69,7 @@ class Source:
     uid: str
     report_version: int
     created_at: datetime
-    predecessor: Predecessor | None
+    predecessor: EarlierDocument | None
     order: OrderReference = field(default_factory=OrderReference)
 
 
