@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from core.report import ArabicSource, Language, SectionKind, Severity
-from core.settings_delivery import DicomwebSettings
+from core.settings_delivery import DicomwebSettings, FhirSettings
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -287,6 +287,7 @@ class Settings(Section):
     pacs: tuple[PacsSettings, ...] = ()
     dicomweb: tuple[DicomwebSettings, ...] = ()
     ris: tuple[RisSettings, ...] = ()
+    fhir: tuple[FhirSettings, ...] = ()
     orders: OrdersSettings = Field(default_factory=OrdersSettings)
     completion: CompletionSettings = Field(default_factory=CompletionSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
@@ -302,7 +303,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        for section in ("pacs", "dicomweb", "ris"):
+        for section in ("pacs", "dicomweb", "ris", "fhir"):
             names = [row.name for row in getattr(self, section)]
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"two [[{section}]] are called {', '.join(sorted(twice))}")

@@ -57,14 +57,14 @@ if ((${#missing[@]})); then
   fi
 fi
 
-listener=tests/peer/mllp_listener
-if [[ -f $listener/package-lock.json ]]; then
+for peer in tests/peer/mllp_listener tests/peer/fhir_server; do
+  [[ -f $peer/package-lock.json ]] || continue
   if ! command -v npm >/dev/null; then
-    echo 'test-deps: no npm: the tests with the foreign MLLP listener are skipped.' >&2
-  elif [[ ! $listener/node_modules/.package-lock.json -nt $listener/package-lock.json ]]; then
-    echo "test-deps: npm ci in $listener"
-    npm ci --prefix "$listener" --no-audit --no-fund --loglevel=error
+    echo "test-deps: no npm: the tests with $peer are skipped." >&2
+  elif [[ ! $peer/node_modules/.package-lock.json -nt $peer/package-lock.json ]]; then
+    echo "test-deps: npm ci in $peer"
+    npm ci --prefix "$peer" --no-audit --no-fund --loglevel=error
     # npm keeps the time of an unchanged lock; ours says when the folder was last made.
-    touch "$listener/node_modules/.package-lock.json"
+    touch "$peer/node_modules/.package-lock.json"
   fi
-fi
+done

@@ -12,7 +12,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import outbox, store
+from core import ordering, outbox, store
 from core.database import reading, writing
 from core.errors import PermanentError, TransientError
 from core.lifecycle import DeliveryState
@@ -88,6 +88,7 @@ def _read(parts: Parts, delivery: Delivery) -> tuple[Source, bytes | None]:
             report_version=draft.report_version,
             created_at=draft.created_at,
             predecessor=_predecessor(session, delivery, draft, artifact),
+            order=ordering.reference_of(session, delivery.study_id),
         )
         return source, artifact.content
 

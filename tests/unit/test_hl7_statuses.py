@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from result_samples import AR, EN, ENVELOPE, REPORT, result_of, signed, withdrawn
+from result_samples import AR, EN, ENVELOPE, ORDER, REPORT, result_of, signed, withdrawn
 
 from core.errors import PermanentError, TextIntegrityError
 from core.report import Report, ReportStatus, SectionKind
@@ -126,6 +126,16 @@ def test_a_destination_that_takes_no_language_of_the_report_gets_nothing() -> No
     for report in (arabic, signed(REPORT, AR)):
         with pytest.raises(PermanentError, match="language"):
             result_of(report, languages=(EN,))
+
+
+def test_a_message_made_before_its_order_came_is_still_good_and_one_of_another_order_is_not() -> (
+    None
+):
+    verify_result(build_oru(result_of(REPORT), ENVELOPE), result_of(REPORT, order=ORDER))
+    data = build_oru(result_of(REPORT, order=ORDER), ENVELOPE)
+    for other in (replace(ORDER, placer_number="PL2"), replace(ORDER, filler_number="FI2")):
+        with pytest.raises(TextIntegrityError, match="order number"):
+            verify_result(data, result_of(REPORT, order=other))
 
 
 # As a document

@@ -10,6 +10,7 @@ from core.outbox import Planned
 from core.settings import Settings
 from worker.destinations.base import Destination, Issue, Item
 from worker.destinations.dicomweb import DicomwebDestination
+from worker.destinations.fhir import FhirDestination
 from worker.destinations.pacs import PacsDestination
 from worker.destinations.ris import RisDestination
 
@@ -22,6 +23,7 @@ def all_destinations(settings: Settings) -> list[Destination]:
         *(PacsDestination(settings, pacs) for pacs in settings.pacs),
         *(DicomwebDestination(settings, service) for service in settings.dicomweb),
         *(RisDestination(settings, ris) for ris in settings.ris),
+        *(FhirDestination(settings, server) for server in settings.fhir),
     ]
 
 
