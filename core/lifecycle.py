@@ -61,6 +61,19 @@ class DeliveryState(StrEnum):
     DROPPED = "DROPPED"
 
 
+class Origin(StrEnum):
+    """How a report version came to be."""
+
+    MODEL = "model"
+    # The same text under a corrected header, after the earlier version was sent.
+    RENEWED = "renewed"
+    SIGNED = "signed"
+    CORRECTED = "corrected"
+    ADDENDED = "addended"
+    # No text: it takes back what stands in archives and information systems.
+    WITHDRAWN = "withdrawn"
+
+
 class CommitmentState(StrEnum):
     """Where a storage commitment that a sender asked for is.
 

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from core.report import ArabicSource, Language, SectionKind, Severity
 from core.settings_delivery import DicomwebSettings, FhirSettings
+from core.settings_documents import KeyImagesSettings, PdfSettings, SrSettings
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -56,13 +57,15 @@ class PacsSettings(Section):
     host: str = Field(description="address")
     port: Port = Field(104, description="DICOM port")
     tls: PacsTlsSettings | None = Field(None, description="DICOM TLS: `[pacs.tls]`")
-    confirm: Literal["none", "commitment"] = Field(
+    confirm: Literal["none", "find", "commitment"] = Field(
         "none",
         description=(
             "proof that is asked for after a send: `commitment` asks for storage commitment and "
-            "waits for its report, `none` takes the archive's Success for it"
+            "waits for its report, `find` looks it up by C-FIND, `none` takes the archive's "
+            "Success for it"
         ),
     )
+    per_minute: int = Field(0, ge=0, description="most objects in a minute; 0: as many as it takes")
 
     @property
     def destination(self) -> str:
@@ -120,6 +123,9 @@ class RisSettings(Section):
     sending_facility: str = Field("", max_length=180, description="MSH-4")
     receiving_application: str = Field("", max_length=180, description="MSH-5")
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
+    per_minute: int = Field(
+        0, ge=0, description="most messages in a minute; 0: as many as it takes"
+    )
 
     @field_validator("section_codes")
     @classmethod
@@ -208,6 +214,12 @@ class DeliverySettings(Section):
     timeout_seconds: Seconds = Field(30.0, description="longest wait for a peer's answer")
     retry_seconds: Seconds = Field(5.0, description="first wait after a failure; doubles each time")
     retry_max_seconds: Seconds = Field(300.0, description="longest wait between attempts")
+    quick_retries: int = Field(
+        2, ge=0, le=10, description="further tries within an attempt when the network fails"
+    )
+    quick_retry_seconds: Seconds = Field(
+        0.25, description="wait before the first of them; doubles each time"
+    )
     give_up_hours: Seconds = Field(72.0, description="hours of failures before PARKED")
     confirm_hours: Seconds = Field(
         1.0,
@@ -265,6 +277,11 @@ class ReviewSettings(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="HTTP port")
+    url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="address of the page as readers call it; documents link to it, empty: none",
+    )
 
 
 class MetricsSettings(Section):
@@ -296,6 +313,9 @@ class Settings(Section):
     checks: ChecksSettings = Field(default_factory=ChecksSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    sr: SrSettings = Field(default_factory=SrSettings)
+    pdf: PdfSettings = Field(default_factory=PdfSettings)
+    key_images: KeyImagesSettings = Field(default_factory=KeyImagesSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)

@@ -104,6 +104,7 @@ class FhirSettings(Section):
     )
     patient_system: str = Field("", description="URI of the system of patient numbers")
     order_system: str = Field("", description="URI of the system of accession numbers")
+    per_minute: int = Field(0, ge=0, description="most reports in a minute; 0: as many as it takes")
 
     @model_validator(mode="after")
     def _tls_needs_https(self) -> FhirSettings:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from core.lifecycle import CommitmentState, DeliveryState, State
+from core.lifecycle import CommitmentState, DeliveryState, Origin, State
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -192,19 +192,19 @@ class Instance(Base):
 
 
 class Draft(Base):
-    """What the model wrote for a study version, sent or withheld, with what it saw and why."""
+    """A report version: what the model wrote, or what a person or a correction made of it."""
 
     __tablename__ = "draft"
     __table_args__ = (
         UniqueConstraint("study_id", "report_version"),
-        # One recorded draft per study version; withheld ones may be several, one a retry.
+        # The model drafts a study version once; withheld drafts may be several, one a retry.
         Index(
             "uq_draft_recorded",
             "study_id",
             "study_version",
             unique=True,
-            sqlite_where=text("NOT is_withheld"),
-            postgresql_where=text("NOT is_withheld"),
+            sqlite_where=text("NOT is_withheld AND origin = 'model'"),
+            postgresql_where=text("NOT is_withheld AND origin = 'model'"),
         ),
     )
 
@@ -219,6 +219,9 @@ class Draft(Base):
     model_revision: Mapped[str] = mapped_column(String(64))
     report: Mapped[str] = mapped_column(Text)
     selection: Mapped[dict[str, Any]]
+    origin: Mapped[str] = mapped_column(String(16), default=Origin.MODEL)
+    # Of a signed text: which version it was made of, and what was changed against it.
+    changes: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class Turn(Base):
@@ -253,6 +256,8 @@ class Artifact(Base):
     uid: Mapped[str] = mapped_column(String(64), unique=True)
     content: Mapped[bytes | None] = mapped_column(LargeBinary)
     sha256: Mapped[str] = mapped_column(String(64), default="")
+    # Of the patient and study attributes that it was rendered with.
+    header_digest: Mapped[str] = mapped_column(String(64), default="")
 
 
 class Delivery(Base):
@@ -279,6 +284,8 @@ class Delivery(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(120))
     lease_until: Mapped[datetime | None]
     reason: Mapped[str] = mapped_column(Text, default="")
+    # The peer's yes left open what it keeps: it is looked up.
+    is_doubtful: Mapped[bool] = mapped_column(default=False)
     # PARKED, and an operator said that nothing more will be done about it.
     dismissed_at: Mapped[datetime | None]
     # Transaction UID of the storage commitment that was asked for, and until when it is awaited.
@@ -287,6 +294,19 @@ class Delivery(Base):
     # How often it was asked for since the object was sent, and how often it was denied in all.
     commitment_asks: Mapped[int] = mapped_column(default=0)
     commitment_denials: Mapped[int] = mapped_column(default=0)
+
+
+class Channel(Base):
+    """How one destination does, for all who deliver (`core.channels`)."""
+
+    __tablename__ = "channel"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    # How often in a row it could not be reached.
+    failures: Mapped[int] = mapped_column(default=0)
+    failing_since: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
+    paced_until: Mapped[datetime | None]
 
 
 class Commitment(Base):

@@ -11,7 +11,7 @@ installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx
 
 if command -v dpkg-query >/dev/null; then
   for package in redis-server postgresql orthanc orthanc-dicomweb dcmtk dicom3tools \
-    libxml2-utils openssl rsyslog rsyslog-gnutls; do
+    libxml2-utils openssl poppler-utils rsyslog rsyslog-gnutls; do
     installed "$package" || missing+=("$package")
   done
   # By program, not by package: Node often comes from elsewhere and brings npm along.
@@ -19,7 +19,7 @@ if command -v dpkg-query >/dev/null; then
   command -v npm >/dev/null || missing+=(npm)
 else
   echo 'test-deps: no Debian or Ubuntu; wanted are redis-server, PostgreSQL, Orthanc with DICOMweb, DCMTK,' \
-    'dicom3tools, xmllint, openssl, rsyslog with GnuTLS, node and npm. Tests of what is missing are skipped.' >&2
+    'dicom3tools, xmllint, openssl, poppler-utils, rsyslog with GnuTLS, node and npm. Tests of what is missing are skipped.' >&2
 fi
 
 # Empty for root; an array, so that nothing is split or globbed.

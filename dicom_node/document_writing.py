@@ -27,6 +27,14 @@ from dicom_node.documents import DocumentContext, DocumentReference, Predecessor
 from dicom_node.header_text import dated, described, identified, named, timed
 
 SH_LENGTH, LO_LENGTH = 16, 64
+_MULTI_FRAME_CLASSES = frozenset(
+    {
+        uid.EnhancedCTImageStorage,
+        uid.LegacyConvertedEnhancedCTImageStorage,
+        uid.EnhancedMRImageStorage,
+        uid.LegacyConvertedEnhancedMRImageStorage,
+    }
+)
 
 
 @contextmanager
@@ -186,6 +194,14 @@ def reference_item(document: DocumentReference) -> Dataset:
     return item
 
 
+def frame_item(document: DocumentReference) -> Dataset:
+    """Return a reference to an image, or to one frame of it."""
+    item = reference_item(document)
+    if document.frame_number:
+        item.ReferencedFrameNumber = document.frame_number
+    return item
+
+
 def hierarchy_item(study_uid: str, documents: Iterable[DocumentReference]) -> Dataset:
     """Return a study with its instances under their series, each once (PS3.3 C.17.2.1)."""
     series: dict[str, dict[str, Dataset]] = {}
@@ -225,9 +241,14 @@ def frames_as_references(frames: Iterable[FrameReference]) -> list[DocumentRefer
             sop_instance_uid=frame.sop_instance_uid,
             series_uid=frame.series_uid,
             sop_class_uid=frame.sop_class_uid,
+            frame_number=frame.frame_number if _has_frames(frame) else 0,
         )
         for frame in frames
     ]
+
+
+def _has_frames(frame: FrameReference) -> bool:
+    return frame.frame_number > 1 or frame.sop_class_uid in _MULTI_FRAME_CLASSES
 
 
 def author_item(model: ModelVersion) -> Dataset:

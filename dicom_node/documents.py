@@ -34,13 +34,30 @@ class LanguageLayout(StrEnum):
     BILINGUAL = "bilingual"
 
 
+class KeyObjectTitle(StrEnum):
+    """What a Key Object Selection says of its objects (PS3.16 CID 7010).
+
+    The rejections are those of IHE Imaging Object Change Management: an archive that knows the
+    profile hides what is rejected for safety, and shows what is rejected for quality on demand.
+    """
+
+    OF_INTEREST = "113000"
+    REJECTED_FOR_QUALITY = "113001"
+    REJECTED_FOR_SAFETY = "113037"
+
+
 @dataclass(frozen=True, kw_only=True)
 class DocumentReference:
-    """Another DICOM object of the same study."""
+    """Another DICOM object of the same study.
+
+    Attributes:
+        frame_number: Of an image with several frames, the one that is meant; 0 for the whole.
+    """
 
     sop_instance_uid: str
     series_uid: str
     sop_class_uid: str = uid.BasicTextSRStorage
+    frame_number: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

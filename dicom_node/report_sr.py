@@ -19,13 +19,12 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from core.identifiers import (
-    DEVICE_UID,
-    MANUFACTURER,
     DocumentKind,
     document_series_uid,
     document_uid,
 )
-from core.report import FrameReference, Language, Report, Signature, standing
+from core.report import Language, Report, Signature, standing
+from dicom_node import content_items as content
 from dicom_node import document_writing as writing
 from dicom_node import sr_terms as terms
 from dicom_node.documents import DocumentContext, DocumentReference
@@ -46,14 +45,6 @@ __all__ = ["build_sr", "read_back", "verify_sr"]
 
 # High, so that viewers list them behind the images; one a language, the same in every version.
 _SERIES_NUMBERS = {Language.EN: 9901, Language.AR: 9902, None: 9903}
-_MULTI_FRAME_CLASSES = frozenset(
-    {
-        uid.EnhancedCTImageStorage,
-        uid.LegacyConvertedEnhancedCTImageStorage,
-        uid.EnhancedMRImageStorage,
-        uid.LegacyConvertedEnhancedMRImageStorage,
-    }
-)
 _NO_ORGANISATION = "not given"
 
 
@@ -175,39 +166,15 @@ def _has_source(report: Report, language: Language | None) -> bool:
     return has_english and report.status_of(Language.EN) is report.status_of(language)
 
 
-def _content(relationship: str, value_type: str, name: Dataset) -> Dataset:
-    item = Dataset()
-    item.RelationshipType = relationship
-    item.ValueType = value_type
-    item.ConceptNameCodeSequence = [name]
-    return item
-
-
-def _text(relationship: str, name: Dataset, text: str) -> Dataset:
-    item = _content(relationship, "TEXT", name)
-    item.TextValue = text
-    return item
-
-
-def _code(relationship: str, name: Term, value: Term) -> Dataset:
-    item = _content(relationship, "CODE", name.item())
-    item.ConceptCodeSequence = [value.item()]
-    return item
-
-
 def _observation_context(report: Report, language: Language | None) -> Iterator[Dataset]:
     """Yield language and observers; few items, since viewers print all before the first section."""
     context = "HAS OBS CONTEXT"
     root_language = languages_of(report, language)[0]
-    yield _code("HAS CONCEPT MOD", terms.LANGUAGE, terms.LANGUAGES[root_language])
-    yield _code(context, terms.OBSERVER_TYPE, terms.DEVICE)
-    device = _content(context, "UIDREF", terms.DEVICE_UID_TERM.item())
-    device.UID = DEVICE_UID
-    yield device
-    yield _text(context, terms.DEVICE_NAME.item(), MANUFACTURER)
+    yield content.code("HAS CONCEPT MOD", terms.LANGUAGE, terms.LANGUAGES[root_language])
+    yield from content.device_observer()
     name, revision = described(report.model.name), described(report.model.revision)
-    yield _text(context, terms.ALGORITHM_NAME.item(), name or "unknown")
-    yield _text(context, terms.ALGORITHM_VERSION.item(), revision or "unknown")
+    yield content.text(context, terms.ALGORITHM_NAME.item(), name or "unknown")
+    yield content.text(context, terms.ALGORITHM_VERSION.item(), revision or "unknown")
     for signature in signatures_of(report, language):
         yield from _person(signature)
 
@@ -215,18 +182,18 @@ def _observation_context(report: Report, language: Language | None) -> Iterator[
 def _person(signature: Signature) -> Iterator[Dataset]:
     """Yield a reader by TID 1003."""
     context = "HAS OBS CONTEXT"
-    yield _code(context, terms.OBSERVER_TYPE, terms.PERSON)
-    person = _content(context, "PNAME", terms.PERSON_NAME.item())
+    yield content.code(context, terms.OBSERVER_TYPE, terms.PERSON)
+    person = content.item(context, "PNAME", terms.PERSON_NAME.item())
     person.PersonName = named(signature.reader_name)
     yield person
     if organisation := described(signature.organisation):
-        yield _text(context, terms.PERSON_ORGANISATION.item(), organisation)
+        yield content.text(context, terms.PERSON_ORGANISATION.item(), organisation)
     if reader_id := identified(signature.reader_id, writing.LO_LENGTH):
-        yield _text(context, terms.PERSON_ID.item(), reader_id)
+        yield content.text(context, terms.PERSON_ID.item(), reader_id)
 
 
 def _container(heading: Term, language: Language, items: list[Dataset]) -> Dataset:
-    section = _content("CONTAINS", "CONTAINER", heading.item(language))
+    section = content.item("CONTAINS", "CONTAINER", heading.item(language))
     section.ContinuityOfContent = "SEPARATE"
     section.ContentSequence = items
     return section
@@ -234,25 +201,14 @@ def _container(heading: Term, language: Language, items: list[Dataset]) -> Datas
 
 def _section(language: Language, passage: Passage, *, is_bilingual: bool) -> Dataset:
     name = passage.element.item(language)
-    items = [_text("CONTAINS", name, to_lines(text, language)) for text in passage.texts]
+    items = [content.text("CONTAINS", name, to_lines(text, language)) for text in passage.texts]
     if is_bilingual:
-        items.insert(0, _code("HAS CONCEPT MOD", terms.LANGUAGE, terms.LANGUAGES[language]))
+        items.insert(0, content.code("HAS CONCEPT MOD", terms.LANGUAGE, terms.LANGUAGES[language]))
     return _container(passage.heading, language, items)
 
 
 def _key_images(report: Report, language: Language) -> list[Dataset]:
-    if not report.frames:
-        return []
-    images = [_image(frame, language) for frame in report.frames]
-    return [_container(terms.KEY_IMAGES, language, images)]
-
-
-def _image(frame: FrameReference, language: Language) -> Dataset:
-    item = _content("CONTAINS", "IMAGE", terms.SOURCE_IMAGE.item(language))
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = frame.sop_class_uid
-    reference.ReferencedSOPInstanceUID = frame.sop_instance_uid
-    if frame.frame_number > 1 or frame.sop_class_uid in _MULTI_FRAME_CLASSES:
-        reference.ReferencedFrameNumber = frame.frame_number
-    item.ReferencedSOPSequence = [reference]
-    return item
+    images = writing.frames_as_references(report.frames)
+    name = terms.SOURCE_IMAGE.item(language)
+    items = [content.reference("IMAGE", image, name) for image in images]
+    return [_container(terms.KEY_IMAGES, language, items)] if items else []

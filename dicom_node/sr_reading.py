@@ -60,7 +60,8 @@ def _isolate(line: str, language: Language) -> str:
     return f"{_RIGHT_TO_LEFT_ISOLATE}{line}{_POP_ISOLATE}"
 
 
-def _from_lines(text: str, language: Language) -> str:
+def from_lines(text: str, language: Language) -> str:
+    """Return a text as it was before `to_lines`."""
     return "\n".join(_without_isolate(line, language) for line in text.split("\r\n"))
 
 
@@ -174,7 +175,7 @@ def _read_sections(dataset: Dataset) -> list[tuple[str, str, str]]:
                 continue
             language = _language_in(container) or root_language
             found += [
-                (language, name, _from_lines(item.TextValue, language))
+                (language, name, from_lines(item.TextValue, language))
                 for item in container.ContentSequence
                 if item.ValueType == "TEXT"
             ]

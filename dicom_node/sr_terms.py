@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 
 from core.report import Language, SectionKind
-from dicom_node.documents import Purpose
+from dicom_node.documents import KeyObjectTitle, Purpose
 
 OUR_SCHEME = "99TAQRIR"
 
@@ -33,9 +33,12 @@ class Term:
         code = Dataset()
         code.CodeValue = self.value
         code.CodingSchemeDesignator = self.scheme
-        is_arabic = language is Language.AR and self.arabic
-        code.CodeMeaning = self.arabic if is_arabic else self.english
+        code.CodeMeaning = self.meaning(language)
         return code
+
+    def meaning(self, language: Language) -> str:
+        """Return the meaning in a language, in English where it was not translated."""
+        return self.arabic if language is Language.AR and self.arabic else self.english
 
 
 def _ln(value: str, english: str, arabic: str) -> Term:
@@ -107,3 +110,17 @@ PURPOSES = {
     Purpose.ADDENDED: _dcm(Purpose.ADDENDED, "Addended report"),
     Purpose.PRELIMINARY: _dcm(Purpose.PRELIMINARY, "Preliminary report"),
 }
+
+KEY_OBJECT_TITLES = {
+    KeyObjectTitle.OF_INTEREST: _dcm(KeyObjectTitle.OF_INTEREST, "Of Interest"),
+    KeyObjectTitle.REJECTED_FOR_QUALITY: _dcm(
+        KeyObjectTitle.REJECTED_FOR_QUALITY, "Rejected for Quality Reasons"
+    ),
+    KeyObjectTitle.REJECTED_FOR_SAFETY: _dcm(
+        KeyObjectTitle.REJECTED_FOR_SAFETY, "Rejected for Patient Safety Reasons"
+    ),
+}
+TITLE_MODIFIER = _dcm("113011", "Document Title Modifier")
+# CID 7011 has faults of images and machines; a text that a reader does not want is none of them.
+OTHER_FAILURE = _dcm("111220", "Other failure")
+KEY_OBJECT_DESCRIPTION = _dcm("113012", "Key Object Description")

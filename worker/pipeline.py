@@ -12,10 +12,9 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import intake, outbox, store
+from core import intake, outbox, store, versions
 from core.database import reading, writing
 from core.drafting import DraftRequest
 from core.errors import (
@@ -25,13 +24,13 @@ from core.errors import (
     TransientError,
     TransitionError,
 )
-from core.lifecycle import Event
+from core.lifecycle import Event, Origin
 from core.log import log
-from core.report import Report, Severity, to_json
-from core.tables import Draft, Study
+from core.report import Report, Severity
+from core.tables import Study
 from dicom_node.selection import RenderedSelection, Selection
 from worker.context import context_of, identifiers_of, laterality_of
-from worker.destinations import Issue, plan_results
+from worker.issuing import issue
 from worker.lease import Lease, LostLeaseError
 from worker.parts import Parts
 from worker.seeing import look_at
@@ -232,22 +231,10 @@ def _recording(
     def write(session: Session) -> None:
         at = parts.clock()
         blocking = report.blocking
-        draft = Draft(
-            study_id=study.id,
-            study_version=study.version,
-            report_version=_next_report_version(session, study.id),
-            is_withheld=bool(blocking),
-            created_at=at,
-            seconds=seconds,
-            model_name=report.model.name,
-            model_revision=report.model.revision,
-            report=to_json(report),
-            selection=selection,
-        )
         reason = "; ".join(finding.message for finding in blocking)
         code = ",".join(sorted({finding.code for finding in blocking}))
         detail: dict[str, Any] = {
-            "report_version": draft.report_version,
+            "report_version": versions.next_report_version(session, study.id),
             "study_version": study.version,
             "model": str(report.model),
             "seconds": round(seconds, 1),
@@ -264,26 +251,25 @@ def _recording(
             changes={"reason_code": code, "reason": reason, "attempts": 0},
             detail=detail | ({"reason": reason} if reason else {}),
         )
-        session.add(draft)
-        session.flush()
-        if not blocking:
-            issue = Issue(
-                study_uid=study.study_uid, report_version=draft.report_version, report=report
-            )
-            outbox.plan(session, draft, plan_results(parts.settings, issue), at=at)
+        issue(
+            session,
+            parts.settings,
+            study,
+            report,
+            origin=Origin.MODEL,
+            at=at,
+            actor=parts.name,
+            selection=selection,
+            seconds=seconds,
+            is_withheld=bool(blocking),
+        )
         _log.info("draft_recorded", study=study.id, version=study.version, code=code or "OK")
 
     return write
 
 
-def _next_report_version(session: Session, study: int) -> int:
-    query = select(func.max(Draft.report_version)).where(Draft.study_id == study)
-    return (session.scalar(query) or 0) + 1
-
-
 def _ring_for_deliveries(parts: Parts, study: int) -> None:
     with reading(parts.engine) as session:
-        due = set(outbox.due(session, at=parts.clock()))
-        waiting = [d.id for d, _ in outbox.deliveries_of(session, study) if d.id in due]
+        waiting = outbox.due(session, at=parts.clock(), study=study)
     for delivery in waiting:
         parts.doorbell.ring_delivery(delivery)

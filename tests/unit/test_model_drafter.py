@@ -177,7 +177,7 @@ def test_exhausted_memory_is_worth_another_try(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine.load().model, "generate", fail)
+        patched.setattr(engine.load().model.model.language_model, "forward", fail)
         with pytest.raises(TransientError, match="Memory ran out"):
             engine.generate("x", [image])
     assert engine.generate("x", [image]).token_count <= 4
@@ -191,7 +191,7 @@ def test_any_other_error_of_the_model_is_not_hidden(
     def fail(*_args: Any, **_options: Any) -> None:
         raise RuntimeError("shapes do not fit")
 
-    monkeypatch.setattr(engine.load().model, "generate", fail)
+    monkeypatch.setattr(engine.load().model.model.language_model, "forward", fail)
     with pytest.raises(RuntimeError, match="shapes"):
         engine.generate("x", [image])
 

@@ -8,20 +8,35 @@ from __future__ import annotations
 
 from core.outbox import Planned
 from core.settings import Settings
-from worker.destinations.base import Destination, Issue, Item
+from worker.destinations.base import Archive, Destination, Issue, Item
 from worker.destinations.dicomweb import DicomwebDestination
 from worker.destinations.fhir import FhirDestination
 from worker.destinations.pacs import PacsDestination
 from worker.destinations.ris import RisDestination
 
-__all__ = ["Destination", "Issue", "all_destinations", "find_destination", "plan_results"]
+__all__ = [
+    "Archive",
+    "Destination",
+    "Issue",
+    "all_archives",
+    "all_destinations",
+    "find_destination",
+    "plan_results",
+]
+
+
+def all_archives(settings: Settings) -> list[Archive]:
+    """Return every destination that keeps documents and can be asked for them."""
+    return [
+        *(PacsDestination(settings, pacs) for pacs in settings.pacs),
+        *(DicomwebDestination(settings, service) for service in settings.dicomweb),
+    ]
 
 
 def all_destinations(settings: Settings) -> list[Destination]:
     """Return every destination of a site, kind by kind."""
     return [
-        *(PacsDestination(settings, pacs) for pacs in settings.pacs),
-        *(DicomwebDestination(settings, service) for service in settings.dicomweb),
+        *all_archives(settings),
         *(RisDestination(settings, ris) for ris in settings.ris),
         *(FhirDestination(settings, server) for server in settings.fhir),
     ]

@@ -6,11 +6,13 @@ settings, and a line in `worker.destinations`. Nothing else asks what kind a des
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
+from core.audit_messages import QueryObject
 from core.orders import OrderReference
 from core.report import Report, ReportStatus, StudyHeader
 
@@ -47,14 +49,12 @@ class EarlierDocument:
 
     Attributes:
         status: How finished its language was.
-        destination: Who has it.
-        content: What was sent; None where it was purged.
+        content: What this very destination was sent; None where another has it.
     """
 
     uid: str
     report_version: int
     status: ReportStatus = ReportStatus.DRAFT
-    destination: str = ""
     content: bytes | None = None
 
 
@@ -94,12 +94,24 @@ class Receipt:
     is_doubtful: bool = False
 
 
+class Proof(StrEnum):
+    """How it is proved that an archive keeps an object (`confirm` in the settings)."""
+
+    NONE = "none"
+    FIND = "find"
+    COMMITMENT = "commitment"
+
+
 class Destination(Protocol):
     """One configured destination."""
 
     @property
     def name(self) -> str:
         """Its name in rows, log and timeline, such as ``pacs:main``."""
+
+    @property
+    def per_minute(self) -> int:
+        """The most attempts in a minute that it wants; 0: as many as it takes."""
 
     @property
     def recipient(self) -> Recipient | None:
@@ -128,4 +140,24 @@ class Destination(Protocol):
         Raises:
             TransientError: Nobody knows whether it arrived, or the peer said: later.
             PermanentError: The peer said no.
+        """
+
+
+class Archive(Destination, Protocol):
+    """A destination that can be asked afterwards what it keeps."""
+
+    @property
+    def proof(self) -> Proof:
+        """Which proof the site wants of it."""
+
+    def holds(self, content: bytes, on_query: Callable[[QueryObject], None]) -> bool:
+        """Tell whether it lists an object.
+
+        Args:
+            content: The object as it was sent.
+            on_query: Hears of a DICOM query before it is sent: the audit trail.
+
+        Raises:
+            TransientError: It did not say.
+            PermanentError: It will not say.
         """

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from core.audit_messages import QueryObject
 from core.settings import Settings
 from core.settings_delivery import DicomwebSettings
+from dicom_node.header import read_header
 from dicom_node.tls_context import OwnPair, PeerTls
 from worker.destinations import documents
-from worker.destinations.base import Issue, Item, Receipt, Recipient, Source
+from worker.destinations.base import Issue, Item, Proof, Receipt, Recipient, Source
 
 if TYPE_CHECKING:
     from dicom_node.dicomweb import WebPeer
@@ -25,6 +28,7 @@ class DicomwebDestination:
         self._settings = settings
         self._service = service
         self.name = service.destination
+        self.per_minute = service.per_minute
 
     @property
     def recipient(self) -> Recipient:
@@ -51,6 +55,20 @@ class DicomwebDestination:
 
         answer = dicomweb.store(web_peer_of(self._settings, self._service), content)
         return Receipt(note=answer.meaning, is_doubtful=answer.is_doubtful)
+
+    @property
+    def proof(self) -> Proof:
+        """`confirm`."""
+        return Proof(self._service.confirm)
+
+    def holds(self, content: bytes, on_query: Callable[[QueryObject], None]) -> bool:
+        """Ask by QIDO-RS at instance level."""
+        from dicom_node import dicomweb
+
+        del on_query
+        header = read_header(BytesIO(content))
+        peer = web_peer_of(self._settings, self._service)
+        return dicomweb.holds(peer, header.study_uid, header.sop_instance_uid)
 
 
 def web_peer_of(settings: Settings, service: DicomwebSettings) -> WebPeer:

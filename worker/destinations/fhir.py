@@ -26,6 +26,7 @@ class FhirDestination:
         self._settings = settings
         self._server = server
         self.name = server.destination
+        self.per_minute = server.per_minute
 
     def items(self, issue: Issue) -> Sequence[Item]:
         """One resource with all languages."""

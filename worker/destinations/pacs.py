@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from io import BytesIO
 
+from core.audit_messages import QueryObject
 from core.settings import PacsSettings, Settings
 from dicom_node import client
+from dicom_node.header import read_header
+from dicom_node.query import lists_instance
 from dicom_node.tls_context import peer_tls
 from worker.destinations import documents
-from worker.destinations.base import Issue, Item, Receipt, Recipient, Source
+from worker.destinations.base import Issue, Item, Proof, Receipt, Recipient, Source
 
 
 class PacsDestination:
@@ -18,6 +22,7 @@ class PacsDestination:
         self._settings = settings
         self._pacs = pacs
         self.name = pacs.destination
+        self.per_minute = pacs.per_minute
 
     @property
     def recipient(self) -> Recipient:
@@ -40,6 +45,16 @@ class PacsDestination:
         """Store a document; the note is what the archive's warning means."""
         answer = client.store(peer_of(self._settings, self._pacs), content)
         return Receipt(note=answer.meaning, is_doubtful=answer.is_doubtful)
+
+    @property
+    def proof(self) -> Proof:
+        """`confirm`."""
+        return Proof(self._pacs.confirm)
+
+    def holds(self, content: bytes, on_query: Callable[[QueryObject], None]) -> bool:
+        """Ask by C-FIND at instance level."""
+        peer = peer_of(self._settings, self._pacs)
+        return lists_instance(peer, read_header(BytesIO(content)), on_query=on_query)
 
 
 def peer_of(settings: Settings, pacs: PacsSettings) -> client.Peer:

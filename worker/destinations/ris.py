@@ -27,6 +27,7 @@ class RisDestination:
         self._ris = ris
         self._timeout_seconds = settings.delivery.timeout_seconds
         self.name = ris.destination
+        self.per_minute = ris.per_minute
 
     def items(self, issue: Issue) -> Sequence[Item]:
         """One message with all languages, or one a language; the ids are this destination's."""
@@ -40,8 +41,7 @@ class RisDestination:
         result, envelope = self._result(source), self._envelope(source)
         if source.kind == "mdm":
             earlier = source.predecessor
-            is_here = earlier is not None and earlier.destination == self.name
-            return build_mdm(result, envelope, earlier.content if earlier and is_here else None)
+            return build_mdm(result, envelope, earlier.content if earlier else None)
         return build_oru(result, envelope)
 
     def verify(self, content: bytes, source: Source) -> None:

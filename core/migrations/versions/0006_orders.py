@@ -11,7 +11,7 @@ from alembic import op
 import core.tables
 
 revision = "0006"
-down_revision = "0002"
+down_revision = "0004"
 
 
 def _moment() -> core.tables.UtcDateTime:
