@@ -118,9 +118,9 @@ def _check_node_tls(settings: Settings, tls: NodeTlsSettings) -> tuple[str, list
 
 
 def _check_pacs(settings: Settings, pacs: PacsSettings) -> tuple[str, list[str]]:
+    from core.tls_context import peer_tls
     from dicom_node import client
     from dicom_node.tls_check import check_pacs_tls
-    from dicom_node.tls_context import peer_tls
 
     warnings = check_pacs_tls(settings, pacs)
     client.echo(

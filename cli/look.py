@@ -16,6 +16,12 @@ from sqlalchemy.orm import Session
 
 from cli.disk import describe_disk, describe_retention, disk_lines
 from cli.options import as_json, open_database, print_json, with_settings
+from cli.order_lines import (
+    describe_orders,
+    orders_lines,
+    orders_of_study,
+    study_orders_lines,
+)
 from cli.settings_page import describe_settings
 from core import commitments, confirmation, outbox, store
 from core.audit_backlog import shipping_state
@@ -100,6 +106,7 @@ def _status(session: Session, settings: Settings) -> dict[str, Any]:
         ],
         "commitments": dict(commitments.count_commitments(session)),
         "troubled_commitments": list(commitments.unreported(session)),
+        **describe_orders(session),
         "queues": _queues(settings),
         "heartbeats": {
             name: round((now - at).total_seconds(), 1)
@@ -155,11 +162,12 @@ def _status_text(report: dict[str, Any]) -> str:
     if any(report["commitments"].values()):
         numbers = "  ".join(f"{state} {n}" for state, n in report["commitments"].items())
         lines.append(f"Commitments {numbers}")
+    lines += orders_lines(report)
     for queue, waiting in report["queues"].items():
         age = report["heartbeats"].get(f"worker:{queue}")
         taken = "no beat taken yet" if age is None else f"last beat taken {age:.0f} s ago"
-        messages = "broker away" if waiting is None else f"{waiting} waiting"
-        lines.append(f"Queue       {queue}: {messages}, {taken}")
+        rings = "broker away" if waiting is None else f"{waiting} waiting"
+        lines.append(f"Queue       {queue}: {rings}, {taken}")
     lines += _audit_lines(report["audit"])
     files = report["files"]
     lines.append(
@@ -254,6 +262,7 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
             }
             for draft in drafts
         ],
+        "orders": orders_of_study(session, study),
         "conversation": _conversation(session, study),
         "deliveries": [
             {
@@ -323,6 +332,7 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
         lines.append(f"Dismissed {report['dismissed_at'].astimezone():%Y-%m-%d %H:%M:%S}")
     if with_timeline:
         lines += ["Timeline", *(timeline_line(row) for row in report["timeline"])]
+    lines += study_orders_lines(report["orders"])
     for draft in report["drafts"]:
         lines += ["", *_draft_lines(draft)]
     lines += _conversation_lines(report["conversation"])

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from core import store
 from core.errors import PermanentError
 from core.order_tables import OutsideReport, PatientIdentity
-from core.patients import chain, current, identify
+from core.patients import agree, chain, current, identify
 from core.report import Patient
 from core.tables import Study
 
@@ -70,6 +70,17 @@ def merge(
         _take_words(target, surviving, at=at)
     session.flush()
     return _identify_all(session, _merged_into(session, target), "patient_merged", at, actor)
+
+
+def studies_of(session: Session, patient: Patient) -> Sequence[Study]:
+    """Return the studies of a patient by the number that survives."""
+    known = current(session, patient)
+    rows = session.scalars(select(Study).where(Study.patient_id == known.id).order_by(Study.id))
+    return [
+        study
+        for study in rows
+        if agree((study.patient_id, study.patient_issuer), (known.id, known.issuer))
+    ]
 
 
 def _known(session: Session, patient: Patient, *, at: datetime) -> PatientIdentity:

@@ -137,6 +137,18 @@ def _values(message: ReceivedMessage, *, is_key_repeated: bool) -> dict[str, Any
     }
 
 
+def has_received(session: Session) -> bool:
+    """Tell whether any message waits to be processed."""
+    query = select(Hl7Message.id).where(Hl7Message.state == MessageState.RECEIVED).limit(1)
+    return session.scalar(query) is not None
+
+
+def oldest_received(session: Session) -> datetime | None:
+    """Return since when the message that waits longest waits; None where none does."""
+    query = select(Hl7Message.received_at).where(Hl7Message.state == MessageState.RECEIVED)
+    return session.scalar(query.order_by(Hl7Message.id).limit(1))
+
+
 def next_received(session: Session) -> Hl7Message | None:
     """Return the oldest message that waits to be processed, locked; None where none does.
 

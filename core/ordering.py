@@ -1,9 +1,9 @@
 """Orders and the studies that they are for: placed, attached, never used for another patient.
 
-An order may come before, during or after the images. It is looked at when it comes, when a study is
-complete and when patients are merged. It finds its study by Study Instance UID, else by accession
-number and issuer, else by scheduled procedure step, and is attached only if Patient ID and authority
-agree; an order whose study is another patient's stands as a CONFLICT.
+An order may come before, during or after the images. It is looked at when it comes, when a study
+is complete and when patients are merged. It finds its study by Study Instance UID, else by
+accession and issuer, else by scheduled procedure step, and is attached only if Patient ID
+and authority agree; an order whose study is another patient's stands as a CONFLICT.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from core.report import Patient
 from core.tables import Instance, Study
 
 _OPEN = (OrderState.WAITING, OrderState.CONFLICT)
+# Orders that bear the same number: of different placers, or gone wrong.
+_MOST_ALIKE = 100
 _FINAL_ELSEWHERE = "a final report exists elsewhere"
 
 
 # Orders
 
 
-def place(
-    session: Session, order: PlaceOrder, *, message: int, at: datetime, actor: str
-) -> Order:
+def place(session: Session, order: PlaceOrder, *, message: int, at: datetime, actor: str) -> Order:
     """Write an order down, or what is new of one that is known, and look for its study."""
     row = _known(session, order)
     values = _values(order)
@@ -71,9 +71,6 @@ def _known(session: Session, order: PlaceOrder) -> Order | None:
     rows = session.scalars(query.order_by(Order.id.desc()).limit(_MOST_ALIKE)).all()
     numbers = [(p.id, p.issuer) for p in order.patients]
     return next((row for row in rows if _share_patient(row.patient_ids, numbers)), None)
-
-
-_MOST_ALIKE = 100
 
 
 def _values(order: PlaceOrder) -> dict[str, Any]:
@@ -312,7 +309,8 @@ def note_report(
     numbers = [(p.id, p.issuer) for p in report.patients]
     found, _by = find_studies(session, report.key, numbers)
     mine = [study for study in found if agrees(session, study, numbers)]
-    return any([_end(session, study, at=at, actor=actor) for study in mine])
+    ended = [_end(session, study, at=at, actor=actor) for study in mine]
+    return any(ended)
 
 
 def _end(session: Session, study: Study, *, at: datetime, actor: str) -> bool:

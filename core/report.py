@@ -114,6 +114,7 @@ class FrameReference:
         frame_number: 1-based, as DICOM counts; 1 for single-frame objects.
         transform: What brought the stored frame to display orientation, e.g. ``identity``.
         reason: Why this frame was chosen, in words for a person.
+        window: Name of the window that it was shown through; empty for the object's own.
     """
 
     series_uid: str
@@ -122,6 +123,7 @@ class FrameReference:
     frame_number: int = 1
     transform: str = "identity"
     reason: str = ""
+    window: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

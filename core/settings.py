@@ -21,6 +21,7 @@ from core.settings_node import (
     RuleSettings,
     SenderSettings,
 )
+from core.settings_orders import OrdersSettings
 from core.settings_types import AETitle, HL7Code, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
@@ -73,6 +74,10 @@ class PacsSettings(Section):
         return f"pacs:{self.name}"
 
 
+class RisTlsSettings(PacsTlsSettings):
+    """TLS towards an information system; the settings are those of an archive."""
+
+
 class RisSettings(Section):
     """An information system that drafts are sent to."""
 
@@ -121,6 +126,14 @@ class RisSettings(Section):
     )
     sending_application: str = Field("TAQRIR", max_length=180, description="MSH-3")
     sending_facility: str = Field("", max_length=180, description="MSH-4")
+    ack_mode: Literal["original", "enhanced"] = Field(
+        "original",
+        description=(
+            "what its yes is: `original` an application's (AA), `enhanced` that it has stored the "
+            "message (CA)"
+        ),
+    )
+    tls: RisTlsSettings | None = Field(None, description="TLS: `[ris.tls]`")
     receiving_application: str = Field("", max_length=180, description="MSH-5")
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
     per_minute: int = Field(
@@ -139,21 +152,6 @@ class RisSettings(Section):
     def destination(self) -> str:
         """Its name in rows, log and timeline."""
         return f"ris:{self.name}"
-
-
-class OrderPeerSettings(Section):
-    """Who may send us orders."""
-
-    host: str = Field(description="address")
-    sending_application: str = Field("", description="MSH-3, if given it must match")
-
-
-class OrdersSettings(Section):
-    """Our MLLP listener for orders and merges; this release does not listen yet."""
-
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: Port = Field(2576, description="MLLP port")
-    peers: tuple[OrderPeerSettings, ...] = Field((), description="who may send orders")
 
 
 class ModelSettings(Section):
@@ -175,6 +173,15 @@ class ModelSettings(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")
+    in_flight: int = Field(
+        8, ge=1, le=64, description="studies that are drafted at the same time, in shared batches"
+    )
+    batch_size: int = Field(
+        16, ge=1, le=256, description="most requests in one batch; a study has one or two at a time"
+    )
+    time_limit_seconds: Seconds = Field(
+        300.0, description="longest time for one text, once the model is at work on it"
+    )
     max_images: int = Field(4, ge=1, le=16, description="pictures of a study that the model sees")
 
     @field_validator("languages")

@@ -20,6 +20,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
 
 from core.character_sets import DEFINED_TERMS
+from core.tls_context import _SUITES, restrict
 from dicom_node import negotiation
 from dicom_node.commitment import CommitmentStatus
 from dicom_node.commitment_dataset import _MOST_REFERENCES, TRANSFER_SYNTAXES, Reason
@@ -31,7 +32,6 @@ from dicom_node.negotiation import Refusal, supported
 from dicom_node.query import _MODEL
 from dicom_node.receive import Status
 from dicom_node.store_status import OUT_OF_RESOURCES, REFUSALS, WARNINGS, judge
-from dicom_node.tls_context import _SUITES, restrict
 from dicom_node.upper_layer import AbortReason
 
 _REPORT = uid.BasicTextSRStorage

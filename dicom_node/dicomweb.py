@@ -32,9 +32,9 @@ from core.errors import (
     SettingsError,
     TransientError,
 )
+from core.tls_context import PeerTls, load_peer_tls
 from dicom_node.header import read_header
 from dicom_node.store_status import SUCCESS, StoreAnswer, judge
-from dicom_node.tls_context import PeerTls, load_peer_tls
 
 _JSON = "application/dicom+json"
 _PIECE_BYTES = 1 << 16

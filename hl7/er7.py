@@ -37,6 +37,8 @@ NULL = "\udc22"
 _DEFAULT_VERSION = "2.5.1"
 # What we write; from 2.7 on a fifth delimiter would have to be escaped too.
 WRITTEN_VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
+# hl7apy takes a tenth of a millisecond for each part of a segment, an empty one too.
+_MOST_PARTS = 5000
 _OPEN, _CLOSE = "\ud800", "\udfff"
 _TICKET = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 # Codes such as a value type; hl7apy may see these as they are, and must see OBX-2.
@@ -176,6 +178,11 @@ class Er7Segment:
     def _parsed(self) -> tuple[Any, list[str]]:
         """Return hl7apy's segment, with tickets for texts, and the raw texts by ticket."""
         marks = self.delimiters
+        parts = (marks.field, marks.component, marks.repetition, marks.subcomponent)
+        if sum(map(self.line.count, parts)) > _MOST_PARTS:
+            raise UnreadableMessageError(
+                f"A segment of the message has more than {_MOST_PARTS} parts."
+            )
         atoms: list[str] = []
 
         def ticket(match: re.Match[str]) -> str:

@@ -22,13 +22,13 @@ import ssl
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 
-from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
+from core.errors import PeerRefusedError, PeerUnreachableError, SettingsError, TransientError
+from core.tls_context import PeerTls, load_peer_tls
 from hl7.fhir import RESOURCE, SUPPORTED_VERSIONS, identifier_of
 
 _JSON = "application/fhir+json"
@@ -51,18 +51,14 @@ class FhirPeer:
     Attributes:
         url: Of its base, such as ``https://fhir.example/r4``.
         answer_seconds: For an answer as a whole.
-        trusted: Whose certificates are trusted for https; None: the operating system's.
-        certificate: Our own chain, where it asks for one; with `key`.
+        tls: Whose certificates are trusted for https; None: the operating system's authorities.
         token: Bearer token; empty: none.
         is_conditional: It knows conditional update; else we give the resource's id.
     """
 
     url: str
     answer_seconds: float = 30.0
-    trusted: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    verify_host: bool = True
+    tls: PeerTls | None = None
     token: str = field(default="", repr=False)
     is_conditional: bool = True
 
@@ -158,16 +154,13 @@ def _context(peer: FhirPeer) -> ssl.SSLContext:
     Raises:
         PeerUnreachableError: A file cannot be used; that can be mended, and the peer called again.
     """
+    if peer.tls is None:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context = ssl.create_default_context(cafile=peer.trusted)
-        context.check_hostname = peer.verify_host
-        if peer.certificate is not None:
-            context.load_cert_chain(peer.certificate, peer.key)
-    except (OSError, ssl.SSLError) as error:
-        # An SSLError is an OSError; its words name the library, not the file.
-        raise PeerUnreachableError(
-            f"The files of fhir.tls for {peer} cannot be used ({type(error).__name__})."
-        ) from None
+        load_peer_tls(context, peer.tls)
+    except SettingsError as error:
+        raise PeerUnreachableError(str(error)) from None
     return context
 
 

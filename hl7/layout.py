@@ -43,6 +43,7 @@ class Layout:
         has_study_uid: An OBX names the study.
         has_language_marks: An OBX before each group names its language.
         keeps_bidi_marks: Characters that only order letters are sent; else they are left out.
+        asks_for_commit: The answer is to be a commit acknowledgement (enhanced mode, 2.9.3).
         link: Address of the reading page, with ``{study_uid}`` for the study; empty for no link.
 
     Raises:
@@ -60,6 +61,7 @@ class Layout:
     has_study_uid: bool = True
     has_language_marks: bool = True
     keeps_bidi_marks: bool = True
+    asks_for_commit: bool = False
     link: str = ""
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-r"""MLLP over TCP: a client that sends one message and waits for its answer, and an endpoint.
+r"""MLLP over TCP: a client that sends one message at a time and waits for its answer.
 
 Delivered means one thing only: a positive answer (AA, or CA in enhanced mode) to this very message.
 Everything else raises, and the caller keeps the message.
@@ -9,7 +9,9 @@ Source: HL7 v2 Minimal Lower Layer Protocol, release 1; HL7 v2.5.1 2.9 (acknowle
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from typing import Literal
 
 from core.errors import (
     PeerRefusedError,
@@ -17,18 +19,20 @@ from core.errors import (
     TransientError,
     UnreadableMessageError,
 )
-from core.log import log
-from hl7.ack import Ack, AckCode, read_ack
+from core.tls_context import PeerTls
+from hl7.ack import Ack, AckCode
+from hl7.connection import Connection
 from hl7.er7 import parse
-from hl7.frame import FrameReader, FrameTooLargeError, frame
+from hl7.frame import frame
 
-__all__ = ["Ack", "AckCode", "probe", "send"]
+__all__ = ["Ack", "AckCode", "AckMode", "close_connections", "probe", "send"]
 
 # An answer is a few hundred bytes; a megabyte leaves room for one that repeats the message.
 _MAX_ANSWER_BYTES = 1 << 20
-_CHUNK_BYTES = 1 << 16
-_TURNS_TO_ACCEPT = 5
-_log = log(__name__)
+AckMode = Literal["original", "enhanced"]
+# Open connections of this process; a pool that forks opens them in its children.
+_connections: dict[tuple[str, int, PeerTls | None], Connection] = {}
+_guard = threading.Lock()
 
 
 def send(
@@ -38,11 +42,13 @@ def send(
     *,
     timeout_seconds: float = 30.0,
     max_answer_bytes: int = _MAX_ANSWER_BYTES,
+    ack_mode: AckMode = "original",
+    tls: PeerTls | None = None,
 ) -> Ack:
-    """Send a message on a connection of its own and return the peer's positive answer to it.
+    """Send a message and return the peer's positive answer to it.
 
-    The first frame that comes back decides. To send the same bytes again is safe after every
-    `TransientError`, since they carry the same MSH-10.
+    The connection stays open for the next message of this process, one at a time. To send the same
+    bytes again is safe after every `TransientError`, since they carry the same MSH-10.
 
     Args:
         host: Name or address of the peer.
@@ -50,6 +56,10 @@ def send(
         message: ER7, as `hl7.oru.build_oru` returns it.
         timeout_seconds: For all of it: connecting, sending, and the whole answer.
         max_answer_bytes: An answer longer than this is garbage.
+        ack_mode: ``original``: yes is an application's (AA); ``enhanced``: that it has stored the
+            message (CA). A yes of the other mode is one too; a later answer to an earlier message
+            is passed over in enhanced mode.
+        tls: How it is called over TLS.
 
     Raises:
         PeerUnreachableError: No connection, or it was closed or silent before a whole answer came.
@@ -58,18 +68,21 @@ def send(
             or to none: something is out of step, which a new connection may mend.
         PeerRefusedError: AR or CR; or garbage, that is bytes outside of a frame, a frame that holds
             no acknowledgement, or one that is too long: whoever listens there is no RIS.
+        SettingsError: A file of `tls` cannot be used.
         UnreadableMessageError: `message` has no MSH-10.
         ValueError: `message` holds a frame byte.
     """
     control_id = parse(message).text("MSH", 10)
     if not control_id:
         raise UnreadableMessageError("The message has no MSH-10, so no answer could be matched.")
-    answer = _exchange((host, port), frame(message), timeout_seconds, max_answer_bytes)
-    try:
-        ack = read_ack(answer)
-    except UnreadableMessageError as error:
-        raise _garbage((host, port)) from error
-    return _judge(ack, control_id)
+    framed = frame(message)
+    connection = _connection_to(host, port, tls)
+    deadline = time.monotonic() + timeout_seconds
+    with connection.turn(deadline):
+        ack = connection.exchange(
+            framed, control_id, deadline, max_answer_bytes, is_patient=ack_mode == "enhanced"
+        )
+        return _judge(ack, control_id)
 
 
 def probe(host: str, port: int, *, timeout_seconds: float = 5.0) -> None:
@@ -102,44 +115,14 @@ def _judge(ack: Ack, control_id: str) -> Ack:
             )
 
 
-def _garbage(address: tuple[str, int]) -> PeerRefusedError:
-    return PeerRefusedError(
-        f"{address[0]}:{address[1]} answered with something that is no HL7 acknowledgement: check "
-        "that the address is that of the RIS's MLLP listener."
-    )
+def _connection_to(host: str, port: int, tls: PeerTls | None) -> Connection:
+    with _guard:
+        return _connections.setdefault((host, port, tls), Connection(host, port, tls))
 
 
-def _exchange(
-    address: tuple[str, int], framed: bytes, timeout_seconds: float, max_answer_bytes: int
-) -> bytes:
-    """Send a frame and return the message of the first frame that comes back."""
-    deadline = time.monotonic() + timeout_seconds
-    where = f"{address[0]}:{address[1]}"
-    reader = FrameReader(max_answer_bytes)
-    try:
-        with socket.create_connection(address, timeout=timeout_seconds) as connection:
-            connection.settimeout(_remaining(deadline))
-            connection.sendall(framed)
-            while True:
-                connection.settimeout(_remaining(deadline))
-                chunk = connection.recv(_CHUNK_BYTES)
-                if not chunk:
-                    raise PeerUnreachableError(f"{where} closed the connection before it answered.")
-                if answers := reader.feed(chunk):
-                    return answers[0]
-                if reader.stray_bytes:
-                    raise _garbage(address)
-    except FrameTooLargeError as error:
-        raise _garbage(address) from error
-    except TimeoutError as error:
-        raise PeerUnreachableError(f"{where} gave no answer in {timeout_seconds:g} s.") from error
-    except OSError as error:
-        raise PeerUnreachableError(f"{where} cannot be reached: {error}") from error
-
-
-def _remaining(deadline: float) -> float:
-    """Return the seconds left."""
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise TimeoutError
-    return remaining
+def close_connections() -> None:
+    """Close what is open between messages."""
+    with _guard:
+        for connection in _connections.values():
+            connection.close()
+        _connections.clear()

@@ -28,7 +28,7 @@ from core.errors import UnreadableMessageError
 from core.hosts import is_same_host
 from core.log import log
 from core.messages import Kept, ReceivedMessage
-from core.settings import OrdersSettings
+from core.settings_orders import OrdersSettings
 from hl7.ack import AckCode, build_ack
 from hl7.header import Header, read_header
 from hl7.orders import is_merge

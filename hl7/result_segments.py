@@ -37,7 +37,12 @@ _OLD_VERSION = "2.3.1"
 
 
 def add_header(writer: Er7Writer, result: Result, envelope: Envelope, kind: Value) -> None:
-    """Add MSH; fields 15 and 16 stay empty: original mode, where the answer is AA, AE or AR."""
+    """Add MSH.
+
+    Fields 15 and 16 are empty in original mode, where the answer is AA, AE or AR; always a commit
+    and no application acknowledgement in enhanced mode, where it is CA, CE or CR.
+    """
+    commit, application = ("AL", "NE") if result.layout.asks_for_commit else ("", "")
     writer.add(
         "MSH",
         {
@@ -50,6 +55,8 @@ def add_header(writer: Er7Writer, result: Result, envelope: Envelope, kind: Valu
             10: envelope.control_id,
             11: envelope.processing_id,
             12: result.layout.version,
+            15: commit,
+            16: application,
             18: result.layout.character_set,
             19: result.narratives[0].language.value,
         },

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from core.drafting import Answer, AskRequest, DraftRequest
 from core.errors import PromptTooLongError
@@ -213,12 +214,14 @@ def open_drafter(
     device: str = "auto",
     max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
     data_dir: Path | None = None,
+    **options: Any,
 ) -> ModelDrafter:
     """Return a drafter for a checkpoint folder; the model is loaded at the first draft.
 
     The folder's digest is kept in `data_dir`, so that a restart does not read all files twice.
+    What else an engine may be told stands at `model.engine.Engine`.
     """
     cache_file = data_dir / CACHE_NAME if data_dir else None
     return ModelDrafter(
-        Engine(path, device=device, max_new_tokens=max_new_tokens, cache_file=cache_file)
+        Engine(path, device=device, max_new_tokens=max_new_tokens, cache_file=cache_file, **options)
     )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import store
+from core import ordering, store
 from core.drafting import DraftContext
 from core.lifecycle import State
 from core.report import Language, SectionKind, StudyHeader, from_json
@@ -20,19 +20,23 @@ from core.tables import Draft, Study
 from dicom_node.selection import Selection, draft_context
 
 
-def context_of(
-    session: Session, study: Study, selection: Selection, *, indication: str = ""
-) -> DraftContext:
+def context_of(session: Session, study: Study, selection: Selection) -> DraftContext:
     """Return what the model is told; its free texts are cleaned where they are used.
+
+    The indication is the attached orders'. An earlier report is one that was signed here, else one
+    that the information system passed on.
 
     Args:
         session: A reading session.
         study: The study that is drafted for.
         selection: What was chosen of it.
-        indication: Why it was made, as the order says.
     """
-    context = draft_context(selection, indication=indication)
-    return replace(context, prior_impression=_prior_impression(session, study))
+    context = draft_context(selection, indication=ordering.indication_of(session, study.id))
+    prior = _prior_impression(session, study)
+    return replace(
+        context,
+        prior_impression=prior or ordering.prior_impression_of(session, study, context.modality),
+    )
 
 
 def laterality_of(selection: Selection) -> str:

@@ -1,6 +1,7 @@
 """What the tasks of one process share, opened when first needed.
 
-A Celery pool forks: engines and models must be opened in the child, never before.
+A Celery pool forks: engines and models must be opened in the child, never before. Where threads
+share them, they are opened before the second thread starts.
 """
 
 from __future__ import annotations
@@ -62,5 +63,7 @@ class Parts:
             self.settings.checkpoint_folder,
             device=model.device,
             max_new_tokens=model.max_new_tokens,
+            batch_size=model.batch_size,
+            time_limit_seconds=model.time_limit_seconds,
             data_dir=self.settings.data_dir,
         )

@@ -6,9 +6,10 @@ guard: a worker that lost its claim writes nothing.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +17,10 @@ from sqlalchemy.orm import Session
 
 from core import intake, outbox, store, versions
 from core.database import reading, writing
-from core.drafting import DraftRequest
+from core.drafting import Drafter, DraftRequest
 from core.errors import (
+    DraftCancelledError,
+    MemoryExhaustedError,
     NotForUsError,
     PatientConflictError,
     PermanentError,
@@ -43,7 +46,13 @@ _CANDIDATES = 16
 
 
 def draft_next(parts: Parts) -> bool:
-    """Draft for the most urgent study that waits; True where this call recorded something.
+    """Draft for the most urgent study that waits; True where this call recorded something."""
+    study = claim_next(parts)
+    return study is not None and draft_claimed(parts, study)
+
+
+def claim_next(parts: Parts) -> Study | None:
+    """Take the most urgent study that waits; None where none does.
 
     Which study was rung for plays no part: there is a ring for each, and the database knows their
     order. So a stat study overtakes all that was rung for before it, whatever the broker does with
@@ -53,12 +62,11 @@ def draft_next(parts: Parts) -> bool:
         waiting = store.due_studies(session, at=parts.clock(), limit=_CANDIDATES)
     for study_id in waiting:
         try:
-            study = _claim(parts, study_id)
+            return _claim(parts, study_id)
         except TransitionError:
             # Another worker was faster; the next one in line, then.
             continue
-        return _draft_claimed(parts, study)
-    return False
+    return None
 
 
 def draft_study(parts: Parts, study_id: int) -> bool:
@@ -70,10 +78,11 @@ def draft_study(parts: Parts, study_id: int) -> bool:
         study = _claim(parts, study_id)
     except TransitionError:
         return False
-    return _draft_claimed(parts, study)
+    return draft_claimed(parts, study)
 
 
-def _draft_claimed(parts: Parts, study: Study) -> bool:
+def draft_claimed(parts: Parts, study: Study) -> bool:
+    """Draft for a study that was taken; True where the outcome was recorded."""
     _log.info("draft_started", study=study.id, version=study.version, attempt=study.attempts + 1)
     with Lease(parts, study) as lease:
         write = _work(parts, study, lease)
@@ -90,7 +99,9 @@ def _draft_claimed(parts: Parts, study: Study) -> bool:
 def _claim(parts: Parts, study_id: int) -> Study:
     lease = timedelta(seconds=parts.settings.worker.lease_seconds)
     with writing(parts.engine) as session:
-        return store.claim(session, study_id, owner=parts.name, at=parts.clock(), lease=lease)
+        # The threads of one process are told apart: a lease that one lost is not another's.
+        owner = f"{parts.name}/{threading.get_native_id()}"
+        return store.claim(session, study_id, owner=owner, at=parts.clock(), lease=lease)
 
 
 def _work(parts: Parts, study: Study, lease: Lease) -> Callable[[Session], None]:
@@ -103,13 +114,14 @@ def _work(parts: Parts, study: Study, lease: Lease) -> Callable[[Session], None]
     except Exception as error:  # noqa: BLE001  the task's border: every error ends in a state
         return _outcome_of(parts, study, error)
     seconds = time.monotonic() - began
-    return _recording(parts, study, report, _explain(study, selection, rendering, report), seconds)
+    explained = _explain(study, selection, rendering, report)
+    return _recording(parts, study, report, explained, seconds)
 
 
 def _outcome_of(parts: Parts, study: Study, error: Exception) -> Callable[[Session], None]:
     """Return what writes the end of a draft that failed."""
     match error:
-        case LostLeaseError():
+        case LostLeaseError() | DraftCancelledError():
             return _lose
         case PatientConflictError():
             return lambda session: intake.withhold_for_conflict(
@@ -144,6 +156,9 @@ def _draft(
             ("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),
         ),
         max_new_tokens=study.options.get("max_new_tokens", model.max_new_tokens),
+        adapter=study.options.get("adapter", ""),
+        is_urgent=study.priority == "stat",
+        cancelled=lease.lost,
         arabic=model.arabic,
         laterality=laterality_of(selection),
         # What the model was not told it cannot compare with.
@@ -155,7 +170,26 @@ def _draft(
         lease.require()
         _log.info("draft_step", study=study.id, step=step)
 
-    return parts.drafter.draft(request, on_step)
+    return draft_within_memory(parts.drafter, request, on_step)
+
+
+def draft_within_memory(
+    drafter: Drafter, request: DraftRequest, on_step: Callable[[str], None]
+) -> Report:
+    """Draft; where memory runs out, with half as many pictures, the first ones.
+
+    Raises:
+        MemoryExhaustedError: It does not even hold one.
+    """
+    while True:
+        try:
+            return drafter.draft(request, on_step)
+        except MemoryExhaustedError:
+            count = len(request.images) // 2
+            if not count:
+                raise
+            _log.warning("draft_with_fewer_images", count=count)
+            request = replace(request, images=request.images[:count])
 
 
 def _orientation_severity(parts: Parts, study: Study) -> Severity:
@@ -171,12 +205,18 @@ def _explain(
     study: Study, selection: Selection, rendering: RenderedSelection, report: Report
 ) -> dict[str, Any]:
     """Return what the model saw and why, as it is stored with the draft."""
+    reasons = [*selection.reasons, *rendering.unreadable]
+    if len(report.frames) < len(rendering.images):
+        reasons.append(
+            f"Memory ran out with {len(rendering.images)} images; the model saw the first "
+            f"{len(report.frames)}."
+        )
     return {
         "rule": study.rule,
         "priority": study.priority,
         "options": study.options,
-        "frames": [asdict(image.frame) for image in rendering.images],
-        "reasons": [*selection.reasons, *rendering.unreadable, *report.reasons],
+        "frames": [asdict(frame) for frame in report.frames],
+        "reasons": [*reasons, *report.reasons],
     }
 
 

@@ -17,6 +17,7 @@ from core.lifecycle import Event
 from core.log import log
 from core.queue import DELIVER_QUEUE, DRAFT_QUEUE, QUEUES
 from worker.confirm import finish_confirming, start_confirming
+from worker.orders import OrdersLoop
 from worker.parts import Parts
 from worker.purge import PurgeLoop
 
@@ -33,10 +34,12 @@ class Sweep:
         self._parts = parts
         self._stopping = threading.Event()
         self._purge = PurgeLoop(parts)
+        self._orders = OrdersLoop(parts)
 
     def run(self) -> None:
         """Sweep until `stop`."""
         self._purge.start()
+        self._orders.start()
         pause = self._parts.settings.worker.sweep_seconds
         since_beat = _BEAT_SECONDS
         while not self._stopping.is_set():
@@ -52,6 +55,7 @@ class Sweep:
             self._stopping.wait(pause)
         finish_confirming(_FINISH_SECONDS)
         self._purge.stop()
+        self._orders.stop()
 
     def stop(self) -> None:
         """End after the sweep at hand."""

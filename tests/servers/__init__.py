@@ -2,8 +2,9 @@
 
 from servers.dcmtk import StoreScp, dcmtk, running_storescp
 from servers.orthanc import Orthanc, running_orthanc
+from servers.ports import free_port
 from servers.postgres import fresh_database, running_postgres
-from servers.process import free_port, program, running, wait_until
+from servers.process import program, running, wait_until
 from servers.redis import running_redis
 
 __all__ = [

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from servers.process import free_port, program, running
+from servers.ports import free_port
+from servers.process import program, running
 
 _FOLDER = Path(__file__).parents[1] / "peer" / "mllp_listener"
 

@@ -11,7 +11,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from servers.process import free_port, program, running
+from servers.ports import free_port
+from servers.process import program, running
 
 # Whatever arrives is sent on, what came from the receiver itself included: that is the loop.
 _ROUTING = """\

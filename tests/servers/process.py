@@ -21,14 +21,6 @@ START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
 
-def free_port() -> int:
-    """Return a TCP port of the loopback that nobody listens on right now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def is_listening(port: int) -> bool:
     """Say whether somebody accepts connections on a port of the loopback."""
     with socket.socket() as client:

@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import Verification
+from servers import free_port
 
 from core.errors import (
     PeerRefusedError,
@@ -257,11 +258,6 @@ def test_a_failed_echo_is_a_refusal():
 
 
 # Nobody there.
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @pytest.mark.parametrize("call", [echo, lambda peer: store(peer, sr())])

@@ -19,9 +19,9 @@ from servers.certificates import Authority
 
 from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
 from core.report import Language
+from core.tls_context import PeerTls
 from dicom_node.dicomweb import WebPeer, holds, probe, store
 from dicom_node.report_sr import build_sr
-from dicom_node.tls_context import PeerTls
 
 DOCUMENT = build_sr(report=a_report(), context=a_context(), language=Language.AR)
 UID = str(dcmread(BytesIO(DOCUMENT)).SOPInstanceUID)

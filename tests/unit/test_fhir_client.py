@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from servers import free_port
 from servers.certificates import Authority
 
 from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
+from core.tls_context import OwnPair, PeerTls
 from hl7.fhir import FhirLayout, build_report
 from hl7.fhir_client import FhirPeer, probe, put
 
@@ -167,12 +169,14 @@ def test_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
     with ScriptedWeb([(201, b"")] * 3) as web:
         web.encrypt(context)
         url = web.url.replace("http:", "https:")
-        ours = {"certificate": own.certificate, "key": own.key}
-        put(peer(web, url=url, trusted=site.certificate, **ours), DATA)
-        with pytest.raises(PeerUnreachableError, match="certificate"):
-            put(peer(web, url=url, trusted=other.certificate, **ours), DATA)
-        with pytest.raises(PeerUnreachableError):
-            put(peer(web, url=url, trusted=site.certificate), DATA)
-        with pytest.raises(PeerUnreachableError, match=r"fhir\.tls"):
-            put(peer(web, url=url, trusted=tmp_path / "none.pem"), DATA)
+        ours = OwnPair(setting="fhir.tls", certificate=own.certificate, key=own.key)
+        tls = PeerTls(trusted=site.certificate, own=ours, setting="fhir.tls")
+        put(peer(web, url=url, tls=tls), DATA)
+        for wrong, sentence in (
+            (replace(tls, trusted=other.certificate), "certificate"),
+            (replace(tls, own=None), "TLS|broke"),
+            (replace(tls, trusted=tmp_path / "none.pem"), r"fhir\.tls"),
+        ):
+            with pytest.raises(PeerUnreachableError, match=sentence):
+                put(peer(web, url=url, tls=wrong), DATA)
     assert web.received == [DATA]

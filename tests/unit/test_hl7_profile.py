@@ -40,7 +40,8 @@ def fields_of(data: bytes) -> set[str]:
 
 
 def test_the_page_lists_exactly_the_fields_that_are_sent() -> None:
-    result = result_of(ADDENDED, order=ORDER, pdf=b"%PDF", link="https://x/{study_uid}")
+    link = "https://x/{study_uid}"
+    result = result_of(ADDENDED, order=ORDER, pdf=b"%PDF", link=link, asks_for_commit=True)
     before = build_mdm(result_of(signed()), replace(ENVELOPE, control_id="BEFORE"))
     sent = {
         "ORU": fields_of(build_oru(result, ENVELOPE)),

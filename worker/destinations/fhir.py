@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from core.identifiers import message_control_id, report_uid
 from core.settings import Settings
 from core.settings_delivery import FhirSettings
+from core.tls_context import peer_tls
 from hl7.fhir import FhirLayout, build_report, verify_report
 from hl7.layout import Layout
 from hl7.result import Result
@@ -71,16 +72,10 @@ def fhir_peer_of(settings: Settings, server: FhirSettings) -> FhirPeer:
     """Return how a server is called."""
     from hl7.fhir_client import FhirPeer
 
-    tls = server.tls
-    certificate = tls.certificate if tls else None
-    key = tls.key if tls else None
     return FhirPeer(
         url=server.url,
         answer_seconds=settings.delivery.timeout_seconds,
-        trusted=settings.resolve(tls.trusted) if tls else None,
-        certificate=settings.resolve(certificate) if certificate else None,
-        key=settings.resolve(key) if key else None,
-        verify_host=tls.verify_host if tls else True,
+        tls=peer_tls(server.tls, settings.resolve, "fhir.tls"),
         token=server.token.get_secret_value(),
         is_conditional=server.conditional,
     )

@@ -7,10 +7,10 @@ from io import BytesIO
 
 from core.audit_messages import QueryObject
 from core.settings import PacsSettings, Settings
+from core.tls_context import peer_tls
 from dicom_node import client
 from dicom_node.header import read_header
 from dicom_node.query import lists_instance
-from dicom_node.tls_context import peer_tls
 from worker.destinations import documents
 from worker.destinations.base import Issue, Item, Proof, Receipt, Recipient, Source
 

@@ -8,6 +8,7 @@ from typing import cast
 from core.identifiers import message_control_id
 from core.report import Language
 from core.settings import RisSettings, Settings
+from core.tls_context import peer_tls
 from hl7 import mllp
 from hl7.layout import Layout
 from hl7.mdm import build_mdm
@@ -25,6 +26,7 @@ class RisDestination:
 
     def __init__(self, settings: Settings, ris: RisSettings) -> None:
         self._ris = ris
+        self._tls = peer_tls(ris.tls, settings.resolve, "ris.tls")
         self._timeout_seconds = settings.delivery.timeout_seconds
         self.name = ris.destination
         self.per_minute = ris.per_minute
@@ -50,8 +52,14 @@ class RisDestination:
 
     def send(self, content: bytes) -> Receipt:
         """Send a message and wait for its acknowledgement."""
-        host, port = self._ris.host, self._ris.port
-        mllp.send(host, port, content, timeout_seconds=self._timeout_seconds)
+        mllp.send(
+            self._ris.host,
+            self._ris.port,
+            content,
+            timeout_seconds=self._timeout_seconds,
+            ack_mode=self._ris.ack_mode,
+            tls=self._tls,
+        )
         return Receipt()
 
     def _item(self, issue: Issue, language: str) -> Item:
@@ -86,6 +94,7 @@ class RisDestination:
             has_study_uid=ris.study_uid,
             has_language_marks=ris.language_marks,
             keeps_bidi_marks=ris.bidi_marks,
+            asks_for_commit=ris.ack_mode == "enhanced",
             link=ris.link,
         )
 

@@ -1,6 +1,6 @@
 """What an information system tells us: messages, orders, reports, identities.
 
-Revision: 0006, after 0002.
+Revision: 0006, after 0004.
 """
 
 from __future__ import annotations
