@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from hl7apy import SUPPORTED_LIBRARIES, load_library
-from hl7apy.exceptions import ChildNotFound, HL7apyException
+from hl7apy.exceptions import HL7apyException
 from hl7apy.parser import parse_segment
 
 from core.errors import UnreadableMessageError, UnwritableTextError
@@ -39,6 +39,8 @@ _DEFAULT_VERSION = "2.5.1"
 WRITTEN_VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
 # hl7apy takes a tenth of a millisecond for each part of a segment, an empty one too.
 _MOST_PARTS = 5000
+# Segments of more letters than this, tickets and not texts, are not remembered.
+_LONGEST_KEPT_FORM = 1000
 _OPEN, _CLOSE = "\ud800", "\udfff"
 _TICKET = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 # Codes such as a value type; hl7apy may see these as they are, and must see OBX-2.
@@ -155,17 +157,11 @@ class Er7Segment:
         Raises:
             UnreadableMessageError: hl7apy cannot read the segment.
         """
-        segment, atoms = self._parsed
-        encoding = _encoding_chars(self.delimiters)
-        try:
-            rows = segment.children.get(f"{segment.name}_{number}")
-        except ChildNotFound:
-            # Past the fields of the version, where hl7apy would lose the number.
+        form, atoms = self._parsed
+        if number not in form:
+            # Empty, or past the fields of the version.
             return self._split(number)
-        return [
-            _TICKET.sub(lambda match: atoms[int(match[1])], row.to_er7(encoding_chars=encoding))
-            for row in rows
-        ]
+        return [_TICKET.sub(lambda match: atoms[int(match[1])], row) for row in form[number]]
 
     def _split(self, number: int) -> list[str]:
         fields = self.line.split(self.delimiters.field)
@@ -175,8 +171,8 @@ class Er7Segment:
         return raw.split(self.delimiters.repetition) if raw else []
 
     @cached_property
-    def _parsed(self) -> tuple[Any, list[str]]:
-        """Return hl7apy's segment, with tickets for texts, and the raw texts by ticket."""
+    def _parsed(self) -> tuple[Mapping[int, tuple[str, ...]], list[str]]:
+        """Return the fields as hl7apy reads them, with tickets for texts, and texts by ticket."""
         marks = self.delimiters
         parts = (marks.field, marks.component, marks.repetition, marks.subcomponent)
         if sum(map(self.line.count, parts)) > _MOST_PARTS:
@@ -199,13 +195,32 @@ class Er7Segment:
         # hl7apy takes any segment whose name begins with Z, and no other that it does not know.
         name = self.name if self.name in _known_segments(self.version) else "ZZZ"
         line = name + self.line[3:start] + re.sub(atom, ticket, self.line[start:])
-        try:
-            segment = parse_segment(line, self.version, _encoding_chars(marks))
-        except (HL7apyException, ValueError, LookupError, AttributeError, TypeError) as error:
-            raise UnreadableMessageError(
-                f"A segment of the message cannot be read ({type(error).__name__})."
-            ) from error
-        return segment, atoms
+        read = _read_form if len(line) <= _LONGEST_KEPT_FORM else _read_form.__wrapped__
+        return read(line, self.version, marks), atoms
+
+
+@lru_cache(maxsize=256)
+def _read_form(line: str, version: str, delimiters: Delimiters) -> dict[int, tuple[str, ...]]:
+    """Return the repetitions of each field of a segment, as hl7apy reads them.
+
+    A segment with tickets for texts has few forms: those of a message's OBX are nearly all the
+    same, and hl7apy takes 2 ms to read one.
+    """
+    encoding = _encoding_chars(delimiters)
+    try:
+        fields = parse_segment(line, version, encoding).children
+        form: dict[int, tuple[str, ...]] = {}
+        for field_read in fields:
+            if field_read.name is None:
+                # Past the fields of the version: its number is lost here.
+                continue
+            number = int(field_read.name.rpartition("_")[2])
+            form[number] = (*form.get(number, ()), field_read.to_er7(encoding_chars=encoding))
+    except (HL7apyException, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise UnreadableMessageError(
+            f"A segment of the message cannot be read ({type(error).__name__})."
+        ) from error
+    return form
 
 
 @dataclass(frozen=True, kw_only=True)

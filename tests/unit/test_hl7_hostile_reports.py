@@ -109,7 +109,7 @@ def test_thousands_of_hostile_reports_come_back_as_they_were(
     assert names == ["MSH", "PID", "PV1", "ORC", "OBR", *["OBX"] * (marks + texts)]
 
 
-@settings(deadline=None, max_examples=60, database=None)
+@settings(deadline=None, max_examples=300, database=None)
 @given(_texts, _texts, _layouts, st.sampled_from([build_oru, build_mdm]))
 def test_hl7apy_reads_hostile_reports_as_they_were(
     english: str, arabic: str, layout: dict[str, Any], build: Any
