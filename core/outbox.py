@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core import channels, patients, store
 from core.lifecycle import DeliveryState
-from core.tables import Artifact, Delivery, Draft
+from core.tables import Artifact, Delivery, Draft, Study
+
+# Kinds of destination that keep a patient's messages in the order of their sending.
+_IN_TURN = "ris:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +65,30 @@ def due(
     """Return ids of deliveries to attempt now, oldest first; of all, of a study, or of one.
 
     Of one study and destination only the first unfinished one is due: an Arabic SR refers to the
-    English one and must not overtake it. A destination that cannot be reached, or that has had its
+    English one and must not overtake it. An information system gets all of a patient's messages in
+    turn. A destination that cannot be reached, or that has had its
     share, is left alone (`core.channels`). While a merge is pending nothing is due.
     """
+    query = select(Delivery.id).where(
+        Delivery.state == DeliveryState.PENDING,
+        Delivery.next_attempt_at <= at,
+        or_(Delivery.lease_until.is_(None), Delivery.lease_until < at),
+        ~_is_preceded(),
+        ~_is_preceded_for_patient(),
+        ~channels.is_held(at),
+        ~patients.pending(),
+    )
+    if study is not None:
+        query = query.where(Delivery.study_id == study)
+    if delivery is not None:
+        query = query.where(Delivery.id == delivery)
+    return session.scalars(query.order_by(Delivery.id)).all()
+
+
+def _is_preceded() -> ColumnElement[bool]:
+    """Return the condition that an earlier delivery of the same study goes there first."""
     earlier = aliased(Delivery)
-    blocked = (
+    return (
         select(earlier.id)
         .where(
             earlier.study_id == Delivery.study_id,
@@ -76,19 +98,25 @@ def due(
         )
         .exists()
     )
-    query = select(Delivery.id).where(
-        Delivery.state == DeliveryState.PENDING,
-        Delivery.next_attempt_at <= at,
-        or_(Delivery.lease_until.is_(None), Delivery.lease_until < at),
-        ~blocked,
-        ~channels.is_held(at),
-        ~patients.pending(),
+
+
+def _is_preceded_for_patient() -> ColumnElement[bool]:
+    """Return the condition that an earlier message of the same patient goes there first."""
+    earlier, other, own = aliased(Delivery), aliased(Study), aliased(Study)
+    return (
+        select(earlier.id)
+        .join(other, other.id == earlier.study_id)
+        .join(own, own.patient_id == other.patient_id)
+        .where(
+            own.id == Delivery.study_id,
+            own.patient_id != "",
+            Delivery.destination.startswith(_IN_TURN),
+            earlier.destination == Delivery.destination,
+            earlier.state == DeliveryState.PENDING,
+            earlier.id < Delivery.id,
+        )
+        .exists()
     )
-    if study is not None:
-        query = query.where(Delivery.study_id == study)
-    if delivery is not None:
-        query = query.where(Delivery.id == delivery)
-    return session.scalars(query.order_by(Delivery.id)).all()
 
 
 def claim(

@@ -257,7 +257,9 @@ def purge_rows(
     session.execute(update(Artifact).where(Artifact.draft_id.in_(drafts)).values(content=None))
     session.execute(delete(Turn).where(Turn.study_id == study))
     # The rows stay: the next draft's number follows theirs, so that no identifier comes back.
-    session.execute(update(Draft).where(Draft.study_id == study).values(report="", selection={}))
+    session.execute(
+        update(Draft).where(Draft.study_id == study).values(report="", selection={}, changes={})
+    )
     _forget_words(session, study)
     for column in _BLANKED:
         setattr(row, column, "")

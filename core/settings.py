@@ -11,7 +11,12 @@ from typing import Literal
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from core.report import ArabicSource, Language, SectionKind, Severity
-from core.settings_delivery import DicomwebSettings, FhirSettings
+from core.settings_delivery import (
+    DicomwebSettings,
+    FhirSettings,
+    SigningSettings,
+    WithdrawalSettings,
+)
 from core.settings_documents import KeyImagesSettings, PdfSettings, SrSettings
 from core.settings_node import (
     AuditSettings,
@@ -323,6 +328,8 @@ class Settings(Section):
     sr: SrSettings = Field(default_factory=SrSettings)
     pdf: PdfSettings = Field(default_factory=PdfSettings)
     key_images: KeyImagesSettings = Field(default_factory=KeyImagesSettings)
+    signing: SigningSettings = Field(default_factory=SigningSettings)
+    withdrawal: WithdrawalSettings = Field(default_factory=WithdrawalSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)

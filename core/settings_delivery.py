@@ -116,3 +116,32 @@ class FhirSettings(Section):
     def destination(self) -> str:
         """Its name in rows, log and timeline."""
         return f"fhir:{self.name}"
+
+
+class SigningSettings(Section):
+    """Who may sign, and how."""
+
+    command_line: bool = Field(
+        default=False,
+        description=(
+            "`taqrir sign`, `reject`, `correct` and `addend` work: whoever may run them on this "
+            "machine signs in the name that they give"
+        ),
+    )
+    organisation: str = Field(
+        "", max_length=64, description="whom readers sign for: Verifying Organization"
+    )
+
+
+class WithdrawalSettings(Section):
+    """How a draft that is no longer to be read is taken back."""
+
+    archives: Literal["version", "key_objects", "none"] = Field(
+        "version",
+        description=(
+            "`version`: a new document, marked as withdrawn, that names the draft as its "
+            "predecessor; `key_objects`: a Key Object Selection that rejects the drafts (IHE "
+            "IOCM), also those that a newer version replaces; `none`: nothing"
+        ),
+    )
+    ris: bool = Field(default=True, description="send the withdrawal as a result, OBR-25 X")

@@ -11,7 +11,7 @@ installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx
 
 if command -v dpkg-query >/dev/null; then
   for package in redis-server postgresql orthanc orthanc-dicomweb dcmtk dicom3tools \
-    libxml2-utils openssl poppler-utils rsyslog rsyslog-gnutls; do
+    libxml2-utils openssl poppler-utils rsyslog rsyslog-gnutls chromium chromium-driver; do
     installed "$package" || missing+=("$package")
   done
   # By program, not by package: Node often comes from elsewhere and brings npm along.
@@ -19,7 +19,7 @@ if command -v dpkg-query >/dev/null; then
   command -v npm >/dev/null || missing+=(npm)
 else
   echo 'test-deps: no Debian or Ubuntu; wanted are redis-server, PostgreSQL, Orthanc with DICOMweb, DCMTK,' \
-    'dicom3tools, xmllint, openssl, poppler-utils, rsyslog with GnuTLS, node and npm. Tests of what is missing are skipped.' >&2
+    'dicom3tools, xmllint, openssl, poppler-utils, rsyslog with GnuTLS, Chromium with its driver, node and npm. Tests of what is missing are skipped.' >&2
 fi
 
 # Empty for root; an array, so that nothing is split or globbed.
@@ -57,14 +57,15 @@ if ((${#missing[@]})); then
   fi
 fi
 
-for peer in tests/peer/mllp_listener tests/peer/fhir_server; do
-  [[ -f $peer/package-lock.json ]] || continue
+# Each folder's lock is exact. OHIF's names one package of 50 MB, 213 MB unpacked: its published build
+# brings everything along. The FHIR server brings the definitions of R4, 115 MB unpacked.
+for folder in tests/peer/mllp_listener tests/peer/fhir_server tests/browser/ohif; do
   if ! command -v npm >/dev/null; then
-    echo "test-deps: no npm: the tests with $peer are skipped." >&2
-  elif [[ ! $peer/node_modules/.package-lock.json -nt $peer/package-lock.json ]]; then
-    echo "test-deps: npm ci in $peer"
-    npm ci --prefix "$peer" --no-audit --no-fund --loglevel=error
+    echo "test-deps: no npm: the tests that need $folder are skipped." >&2
+  elif [[ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]]; then
+    echo "test-deps: npm ci in $folder"
+    npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error
     # npm keeps the time of an unchanged lock; ours says when the folder was last made.
-    touch "$peer/node_modules/.package-lock.json"
+    touch "$folder/node_modules/.package-lock.json"
   fi
 done

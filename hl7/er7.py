@@ -41,6 +41,8 @@ WRITTEN_VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
 _MOST_PARTS = 5000
 # Segments of more letters than this, tickets and not texts, are not remembered.
 _LONGEST_KEPT_FORM = 1000
+# MSH-1 and MSH-2 are delimiters themselves.
+_DELIMITER_FIELDS = 2
 _OPEN, _CLOSE = "\ud800", "\udfff"
 _TICKET = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 # Codes such as a value type; hl7apy may see these as they are, and must see OBX-2.
@@ -161,7 +163,15 @@ class Er7Segment:
         if number not in form:
             # Empty, or past the fields of the version.
             return self._split(number)
-        return [_TICKET.sub(lambda match: atoms[int(match[1])], row) for row in form[number]]
+        found = [_TICKET.sub(lambda match: atoms[int(match[1])], row) for row in form[number]]
+        if self.name == "MSH" and number <= _DELIMITER_FIELDS:
+            return found
+        # Empty components of a field that a version withdrew (OBR-27 in 2.7) hl7apy leaves out,
+        # and so moves the others, without a word: what came counts.
+        raw = self._split(number)
+        ends = self.delimiters.component + self.delimiters.subcomponent
+        is_same = [row.rstrip(ends) for row in found] == [row.rstrip(ends) for row in raw]
+        return found if is_same else raw
 
     def _split(self, number: int) -> list[str]:
         fields = self.line.split(self.delimiters.field)

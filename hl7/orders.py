@@ -286,7 +286,8 @@ def _observed(group: _Group, code: re.Pattern[str], most: int) -> str:
         fields = segment.line.split(segment.delimiters.field, _OBX_FIELDS)
         if len(fields) >= _OBX_FIELDS and code.search(fields[3]) and len(lines) < most:
             count = min(len(segment.repetitions(5)), most)
-            lines += [segment.text(5, rep=number + 1) for number in range(count)]
+            texts = (segment.text(5, rep=number + 1) for number in range(count))
+            lines += [text[: 2 * _LONGEST_TEXT] for text in texts]
     return "\n".join(map(_clean, "\n".join(lines).split("\n")))[:_LONGEST_TEXT].strip()
 
 
@@ -365,7 +366,8 @@ def _numbers(segment: Er7Segment, field_number: int) -> list[tuple[str, str]]:
 
 def _clean(text: str) -> str:
     """Return a text on one line; HL7's null says that there is none."""
-    return "" if text.strip() == '""' else one_line(text)
+    # What nobody keeps is not even looked through: a field may hold megabytes.
+    return "" if text.strip() == '""' else one_line(text[: 2 * _LONGEST_TEXT])
 
 
 def _short(text: str, name: str) -> str:

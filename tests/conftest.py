@@ -34,6 +34,10 @@ hypothesis.settings.register_profile("taqrir", deadline=None)
 hypothesis.settings.load_profile("taqrir")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", metavar="DIR", help="keep pictures of viewers' pages there")
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real Redis."""

@@ -23,6 +23,7 @@ from core.tables import Delivery, Draft, Instance, Study
 from dicom_node.final_reports import is_final_report, may_be_report
 from worker.issuing import issue
 from worker.parts import Parts
+from worker.sources import header_for
 
 _log = log(__name__)
 _STALE = "the draft was superseded or withheld before it was sent"
@@ -96,8 +97,7 @@ def end_for_final_report(
 
 
 def _has_changed(session: Session, draft: Draft) -> bool:
-    study = store.get(session, draft.study_id)
-    digest = versions.header_digest(store.header_of(session, study))
+    digest = versions.header_digest(header_for(session, draft))
     return versions.was_made_of_another_header(session, draft, digest)
 
 
@@ -117,7 +117,7 @@ def _renew(parts: Parts, draft: Draft) -> str:
             at=at,
             actor=parts.name,
             selection=draft.selection,
-            changes={"against": draft.report_version, "reason": _CHANGED},
+            changes={**draft.changes, "against": draft.report_version, "reason": _CHANGED},
         )
         store.note(
             session,

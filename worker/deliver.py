@@ -97,7 +97,7 @@ def _attempt(parts: Parts, delivery: Delivery) -> Receipt:
     if destination is None:
         raise PermanentError(f"{delivery.destination} is no longer in the settings")
     with reading(parts.engine) as session:
-        source, content = source_of(session, delivery)
+        source, content = source_of(parts, session, delivery)
     if content is None:
         content = _keep(parts, delivery, destination.render(source), source)
     destination.verify(content, source)

@@ -6,6 +6,7 @@ withdrawal.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from core.report import Report, to_json
 from core.settings import Settings
 from core.tables import Draft, Study
 from worker.destinations import Issue, plan_results
+from worker.sources import drafts_out
 
 
 def issue(
@@ -32,8 +34,11 @@ def issue(
     changes: dict[str, Any] | None = None,
     seconds: float = 0.0,
     is_withheld: bool = False,
+    only: Collection[str] | None = None,
 ) -> Draft:
     """Record a report version and its deliveries; drop what of earlier ones was not sent.
+
+    `only` names the destinations that it goes to; None: all.
 
     A version that is withheld is recorded and goes nowhere.
     """
@@ -57,7 +62,10 @@ def issue(
         reason = f"report version {draft.report_version} took its place"
         outbox.drop_pending(session, study.id, at=at, actor=actor, reason=reason)
         issued = Issue(
-            study_uid=study.study_uid, report_version=draft.report_version, report=report
+            study_uid=study.study_uid,
+            report_version=draft.report_version,
+            report=report,
+            has_drafts_out=bool(drafts_out(session, study.id, before=draft.report_version)),
         )
-        outbox.plan(session, draft, plan_results(settings, issued), at=at)
+        outbox.plan(session, draft, plan_results(settings, issued, only=only), at=at)
     return draft

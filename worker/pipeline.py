@@ -29,18 +29,16 @@ from core.errors import (
 )
 from core.lifecycle import Event, Origin
 from core.log import log
-from core.report import Report, Severity
+from core.report import Report
 from core.tables import Study
 from dicom_node.selection import RenderedSelection, Selection
-from worker.context import context_of, identifiers_of, laterality_of
+from worker.context import context_of, identifiers_of, laterality_of, severities_of
 from worker.issuing import issue
 from worker.lease import Lease, LostLeaseError
 from worker.parts import Parts
 from worker.seeing import look_at
 
 _log = log(__name__)
-# Most severe last.
-_SEVERITIES = (Severity.NOTE, Severity.WARN, Severity.BLOCK)
 # A ring takes the first study in line that no other worker takes; so many may be at it at once.
 _CANDIDATES = 16
 
@@ -151,10 +149,7 @@ def _draft(
         images=rendering.images,
         context=context,
         languages=model.languages,
-        severities=(
-            *parts.settings.checks.severities.items(),
-            ("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),
-        ),
+        severities=severities_of(parts, study),
         max_new_tokens=study.options.get("max_new_tokens", model.max_new_tokens),
         adapter=study.options.get("adapter", ""),
         is_urgent=study.priority == "stat",
@@ -181,42 +176,40 @@ def draft_within_memory(
     Raises:
         MemoryExhaustedError: It does not even hold one.
     """
+    wanted = len(request.images)
     while True:
         try:
-            return drafter.draft(request, on_step)
+            report = drafter.draft(request, on_step)
         except MemoryExhaustedError:
             count = len(request.images) // 2
             if not count:
                 raise
             _log.warning("draft_with_fewer_images", count=count)
             request = replace(request, images=request.images[:count])
-
-
-def _orientation_severity(parts: Parts, study: Study) -> Severity:
-    """Return the strictest severity that the study's senders are configured with."""
-    with reading(parts.engine) as session:
-        titles = {row.sender for row in store.instances_of(session, study.id) if row.is_image}
-    senders = [parts.settings.sender(title) for title in titles]
-    configured = [s.orientation_unknown if s else Severity.BLOCK for s in senders]
-    return max(configured, key=_SEVERITIES.index, default=Severity.BLOCK)
+            continue
+        if (seen := len(request.images)) == wanted:
+            return report
+        reason = f"Memory ran out with {wanted} images; the model saw the first {seen}."
+        return replace(report, reasons=(reason, *report.reasons))
 
 
 def _explain(
     study: Study, selection: Selection, rendering: RenderedSelection, report: Report
 ) -> dict[str, Any]:
     """Return what the model saw and why, as it is stored with the draft."""
-    reasons = [*selection.reasons, *rendering.unreadable]
-    if len(report.frames) < len(rendering.images):
-        reasons.append(
-            f"Memory ran out with {len(rendering.images)} images; the model saw the first "
-            f"{len(report.frames)}."
-        )
+    # A frame may be several pictures, a window each; the report names it once.
+    seen = {(frame.sop_instance_uid, frame.frame_number) for frame in report.frames}
+    frames = [image.frame for image in rendering.images]
     return {
         "rule": study.rule,
         "priority": study.priority,
         "options": study.options,
-        "frames": [asdict(frame) for frame in report.frames],
-        "reasons": [*reasons, *report.reasons],
+        "frames": [
+            asdict(frame)
+            for frame in frames
+            if (frame.sop_instance_uid, frame.frame_number) in seen
+        ],
+        "reasons": [*selection.reasons, *rendering.unreadable, *report.reasons],
     }
 
 

@@ -20,6 +20,7 @@ from worker.confirm import finish_confirming, start_confirming
 from worker.orders import OrdersLoop
 from worker.parts import Parts
 from worker.purge import PurgeLoop
+from worker.withdrawal import withdraw_ended
 
 _log = log(__name__)
 _BEAT_SECONDS = 15.0
@@ -63,8 +64,9 @@ class Sweep:
 
 
 def sweep_once(parts: Parts) -> None:
-    """Take back expired claims, ring for what is due, ask archives for confirmation."""
+    """Take back expired claims and withdrawn drafts, ring for what is due, ask for confirmation."""
     _take_back(parts)
+    withdraw_ended(parts)
     with reading(parts.engine) as session:
         at = parts.clock()
         studies = store.due_studies(session, at=at)

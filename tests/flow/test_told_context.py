@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from harness import Site, film, one_database
+from pydicom import uid
+from sqlalchemy import select
 
 from core import store
 from core.drafting import DraftRequest
+from core.errors import MemoryExhaustedError
 from core.lifecycle import Event
+from core.report import Language, ReportStatus, Signature, from_json, to_json
+from core.tables import Draft
 
 
 def _request(site: Site) -> DraftRequest:
@@ -17,16 +23,27 @@ def _request(site: Site) -> DraftRequest:
 
 
 def _told(
-    make_site: Callable[..., Site], earlier: dict[str, Any], *, is_signed: bool = True
+    make_site: Callable[..., Site],
+    earlier: dict[str, Any],
+    *,
+    signed: tuple[Language, ...] = (Language.EN, Language.AR),
 ) -> str:
     """Return what is told of an earlier study beside a chest film of 3 February 2024."""
     site = make_site()
     site.receive(film(**({"StudyDate": "20230101"} | earlier)))
     site.go_quiet()
     site.draft(1)
-    if is_signed:
+    if signed:
         with site.writing() as session:
             store.advance(session, store.get(session, 1), Event.SIGNED, at=site.clock())
+            draft = session.scalars(select(Draft)).one()
+            signature = Signature(
+                reader_name="Darwish^Mona", reader_id="7", signed_at=site.clock(), languages=signed
+            )
+            final = replace(
+                from_json(draft.report), status=ReportStatus.SIGNED, signature=signature
+            )
+            draft.report = to_json(final)
     site.receive(film())
     site.go_quiet()
     site.draft(2)
@@ -41,7 +58,12 @@ def test_an_earlier_signed_impression_is_told(make_site: Callable[..., Site]) ->
 
 @one_database
 def test_an_earlier_draft_that_nobody_signed_is_not_told(make_site: Callable[..., Site]) -> None:
-    assert _told(make_site, {}, is_signed=False) == ""
+    assert _told(make_site, {}, signed=()) == ""
+
+
+@one_database
+def test_an_english_text_that_nobody_signed_is_not_told(make_site: Callable[..., Site]) -> None:
+    assert _told(make_site, {}, signed=(Language.AR,)) == ""
 
 
 @one_database
@@ -98,3 +120,30 @@ def test_sides_that_differ_are_no_laterality(make_site: Callable[..., Site]) -> 
     site.take_in(right, left)
     assert len(_request(site).images) == 2
     assert _request(site).laterality == ""
+
+
+@one_database
+def test_a_slice_through_two_windows_is_two_pictures_of_one_frame(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site()
+    site.take_in(
+        film(SOPClassUID=uid.CTImageStorage, Modality="CT", RescaleSlope=1, RescaleIntercept=-1024)
+    )
+    [draft] = site.drafts()
+    windows = [frame["window"] for frame in draft.selection["frames"]]
+    assert windows == ["lung", "soft tissue", "bone"]
+    assert len({frame["sop_instance_uid"] for frame in draft.selection["frames"]}) == 1
+    assert not [reason for reason in draft.selection["reasons"] if "Memory" in reason]
+
+
+@one_database
+def test_fewer_pictures_than_chosen_are_told_with_the_draft(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    site.drafter.script.append(MemoryExhaustedError("no room"))
+    first = film()
+    site.take_in(first, film(first.StudyInstanceUID, ViewPosition="LL"))
+    [draft] = site.drafts()
+    assert len(draft.selection["frames"]) == 1
+    reason = "Memory ran out with 2 images; the model saw the first 1."
+    assert reason in draft.selection["reasons"]

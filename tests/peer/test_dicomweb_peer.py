@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from servers import Orthanc, running_orthanc
+from servers import Orthanc, dicom_web, running_orthanc
 from unit.dicom_samples import a_context, a_report, a_study_header
 
 from core.errors import PeerRefusedError
@@ -20,15 +18,7 @@ pytestmark = pytest.mark.peer
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    plugins = sorted(Path("/usr/lib/orthanc").glob("libOrthancDicomWeb.so*"))
-    if not plugins:
-        reason = "no DICOMweb plug-in of Orthanc here: `make test-deps` installs it"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    with running_orthanc(
-        tmp_path_factory.mktemp("dicomweb"),
-        Plugins=[str(plugins[0])],
-        DicomWeb={"Enable": True, "Root": "/dicom-web/"},
-    ) as orthanc:
+    with running_orthanc(tmp_path_factory.mktemp("dicomweb"), **dicom_web()) as orthanc:
         yield orthanc
 
 

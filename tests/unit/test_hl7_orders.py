@@ -203,6 +203,18 @@ def test_a_monstrous_report_is_read_in_bounded_time(segments: list[str]) -> None
     assert time.process_time() - began < 60
 
 
+@pytest.mark.parametrize("version", ["2.1", "2.3.1", "2.5.1", "2.6", "2.7", "2.7.1", "2.8.2", "9"])
+def test_a_priority_is_heard_in_every_version(version: str) -> None:
+    # In 2.7 the field is withdrawn, and hl7apy would lose what stands there.
+    urgent = seg("OBR", {2: "1", 18: "ACC1", 27: "^^^^^S"})
+    content = message("ORM^O01", PID, "ORC|NW|1", urgent).replace(b"2.5.1", version.encode())
+
+    (order,) = read_instructions(content)
+
+    assert isinstance(order, PlaceOrder)
+    assert (order.priority, order.key.accession_number) == ("stat", "ACC1")
+
+
 @pytest.mark.parametrize("mark", ["|", "^", "~", "&"])
 def test_a_segment_of_a_million_parts_is_refused_at_once(mark: str) -> None:
     with pytest.raises(UnreadableMessageError, match="parts"):

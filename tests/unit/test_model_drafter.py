@@ -213,3 +213,16 @@ def test_a_completion_counts_its_tokens_and_says_that_it_ended(image: ModelImage
     assert 10 < completion.token_count < 300
     assert completion.text.startswith("FINDINGS:")
     assert "<|" not in completion.text
+
+
+def test_the_demonstration_model_tells_how_sure_it_was_of_each_sentence(
+    drafter: ModelDrafter, image: ModelImage
+) -> None:
+    report = drafter.draft(of(image))
+    texts = {(n.language, s.kind): s.text for n in report.narratives for s in n.sections}
+    assert {(c.language, c.section) for c in report.confidences} == texts.keys()
+    for confidence in report.confidences:
+        sentence = texts[confidence.language, confidence.section][confidence.start : confidence.end]
+        assert sentence == sentence.strip()
+        assert sentence
+        assert 0 < confidence.lowest <= confidence.mean <= 1

@@ -6,6 +6,8 @@ go what each understands.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from core.outbox import Planned
 from core.settings import Settings
 from worker.destinations.base import Archive, Destination, Issue, Item
@@ -47,13 +49,16 @@ def find_destination(settings: Settings, name: str) -> Destination | None:
     return next((d for d in all_destinations(settings) if d.name == name), None)
 
 
-def plan_results(settings: Settings, issue: Issue) -> list[Planned]:
-    """Return what a report becomes, and where each object goes.
+def plan_results(
+    settings: Settings, issue: Issue, *, only: Collection[str] | None = None
+) -> list[Planned]:
+    """Return what a report becomes, and where each object goes: to all destinations, or to some.
 
     Order matters: a destination gets a study's objects in the order of these rows.
     """
     takers: dict[Item, list[str]] = {}
-    for destination in all_destinations(settings):
+    wanted = [d for d in all_destinations(settings) if only is None or d.name in only]
+    for destination in wanted:
         for item in destination.items(issue):
             takers.setdefault(item, []).append(destination.name)
     return [

@@ -13,17 +13,25 @@ from enum import StrEnum
 from typing import Protocol
 
 from core.audit_messages import QueryObject
+from core.drafting import ModelImage
 from core.orders import OrderReference
 from core.report import Report, ReportStatus, StudyHeader
+from dicom_node.documents import DocumentReference
 
 
 @dataclass(frozen=True, kw_only=True)
 class Issue:
-    """A report version that is to be sent: what a destination chooses its objects from."""
+    """A report version that is to be sent: what a destination chooses its objects from.
+
+    Attributes:
+        has_drafts_out: Documents of earlier versions that no person signed are with peers, and were
+            not rejected yet.
+    """
 
     study_uid: str
     report_version: int
     report: Report
+    has_drafts_out: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,22 +53,36 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class EarlierDocument:
-    """An earlier document of the same kind and language that this one follows.
+    """An object of an earlier version of the same study.
 
     Attributes:
         status: How finished its language was.
         content: What this very destination was sent; None where another has it.
     """
 
+    kind: str
+    language: str
     uid: str
     report_version: int
     status: ReportStatus = ReportStatus.DRAFT
     content: bytes | None = None
 
 
+def _no_images() -> Sequence[ModelImage]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """All that an object is made of; the same source gives the same bytes."""
+    """All that an object is made of; the same source gives the same bytes.
+
+    Attributes:
+        predecessor: The newest earlier object of the same kind and language that a peer has.
+        drafts_out: What a rejection names, as `Issue.has_drafts_out` means it.
+        evidence: All images of the study, for a final report.
+        load_images: Makes the pictures that the model saw; those that can no longer be read are
+            left out.
+    """
 
     report: Report
     header: StudyHeader
@@ -69,8 +91,11 @@ class Source:
     uid: str
     report_version: int
     created_at: datetime
-    predecessor: EarlierDocument | None
+    predecessor: EarlierDocument | None = None
     order: OrderReference = field(default_factory=OrderReference)
+    drafts_out: tuple[EarlierDocument, ...] = ()
+    evidence: tuple[DocumentReference, ...] = ()
+    load_images: Callable[[], Sequence[ModelImage]] = field(default=_no_images, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

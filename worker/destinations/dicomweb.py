@@ -38,11 +38,11 @@ class DicomwebDestination:
 
     def items(self, issue: Issue) -> Sequence[Item]:
         """Every document, the same bytes as by C-STORE."""
-        return documents.items(issue)
+        return documents.items(self._settings, issue)
 
     def render(self, source: Source) -> bytes:
         """Return a document as a DICOM file."""
-        return documents.render(source)
+        return documents.render(self._settings, source)
 
     def verify(self, content: bytes, source: Source) -> None:
         """Compare a document with the report."""

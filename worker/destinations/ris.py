@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from core.identifiers import message_control_id
-from core.report import Language
+from core.report import Language, ReportStatus
 from core.settings import RisSettings, Settings
 from core.tls_context import peer_tls
 from hl7 import mllp
@@ -28,11 +28,14 @@ class RisDestination:
         self._ris = ris
         self._tls = peer_tls(ris.tls, settings.resolve, "ris.tls")
         self._timeout_seconds = settings.delivery.timeout_seconds
+        self._is_told_of_withdrawals = settings.withdrawal.ris
         self.name = ris.destination
         self.per_minute = ris.per_minute
 
     def items(self, issue: Issue) -> Sequence[Item]:
         """One message with all languages, or one a language; the ids are this destination's."""
+        if issue.report.status is ReportStatus.WITHDRAWN and not self._is_told_of_withdrawals:
+            return []
         if self._ris.one_message:
             return [self._item(issue, "")]
         languages = [narrative.language for narrative in issue.report.narratives]
