@@ -129,6 +129,7 @@ class RisSettings(Section):
         max_length=900,
         description=("address of the reading page, sent as RP; `{study_uid}` stands for the study"),
     )
+    pdf: bool = Field(default=False, description="send the report as PDF along, as ED")
     sending_application: str = Field("TAQRIR", max_length=180, description="MSH-3")
     sending_facility: str = Field("", max_length=180, description="MSH-4")
     ack_mode: Literal["original", "enhanced"] = Field(

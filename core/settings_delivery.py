@@ -102,6 +102,7 @@ class FhirSettings(Section):
     languages: tuple[Language, ...] = Field(
         (Language.EN, Language.AR), min_length=1, description="languages that it takes"
     )
+    pdf: bool = Field(default=False, description="send the report as PDF along")
     patient_system: str = Field("", description="URI of the system of patient numbers")
     order_system: str = Field("", description="URI of the system of accession numbers")
     per_minute: int = Field(0, ge=0, description="most reports in a minute; 0: as many as it takes")

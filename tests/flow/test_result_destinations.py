@@ -12,6 +12,7 @@ from core.report import Language
 from hl7.ack import AckCode
 from hl7.er7 import parse
 from hl7.fhir import read_report
+from hl7.result_reading import read_result
 
 PENDING, SENT, PARKED = DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.PARKED
 
@@ -107,3 +108,18 @@ def test_a_study_without_a_patient_id_is_parked_before_a_fhir_server(
         [(delivery, _)] = site.deliveries()
         assert (delivery.state, web.received) == (PARKED, [])
         assert "Patient ID" in delivery.reason
+
+
+@one_database
+def test_the_report_travels_along_as_pdf_where_a_site_asks_for_it(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris, ScriptedWeb() as web:
+        fhir = f'[[fhir]]\nname = "main"\nurl = "{web.url}"\npdf = true\n'
+        site = make_site(rules=ris_of(ris.port, "pdf = true") + fhir)
+        site.take_in(film())
+        site.deliver_due()
+
+        assert site.are_all(SENT)
+        pages = [read_result(ris.received[0]).pdf, read_report(web.received[0]).pdf]
+        assert all(page is not None and page.startswith(b"%PDF") for page in pages)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.identifiers import message_control_id, report_uid
 from core.settings import Settings
 from core.settings_delivery import FhirSettings
 from core.tls_context import peer_tls
-from hl7.fhir import FhirLayout, build_report, verify_report
+from hl7.fhir import FhirLayout, build_report, read_report, verify_report
 from hl7.layout import Layout
 from hl7.result import Result
+from worker.destinations import documents
 from worker.destinations.base import Issue, Item, Receipt, Source
 
 if TYPE_CHECKING:
@@ -36,13 +38,16 @@ class FhirDestination:
 
     def render(self, source: Source) -> bytes:
         """Return the report as a DiagnosticReport."""
-        return build_report(
-            self._result(source), self._layout(source), created_at=source.created_at
-        )
+        result = self._result(source)
+        if self._server.pdf:
+            result = replace(result, pdf=documents.pdf_of(self._settings, source))
+        return build_report(result, self._layout(source), created_at=source.created_at)
 
     def verify(self, content: bytes, source: Source) -> None:
         """Compare a resource with report and study."""
-        verify_report(content, self._result(source), self._layout(source))
+        # The pages were proved when they were made, and stay as they are.
+        pdf = read_report(content).pdf if self._server.pdf else None
+        verify_report(content, replace(self._result(source), pdf=pdf), self._layout(source))
 
     def send(self, content: bytes) -> Receipt:
         """Put the resource where the study's report is, or make it."""

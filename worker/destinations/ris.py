@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from core.identifiers import message_control_id
@@ -15,7 +16,8 @@ from hl7.mdm import build_mdm
 from hl7.oru import build_oru
 from hl7.result import Envelope, Result
 from hl7.result_profile import Code
-from hl7.result_reading import verify_result
+from hl7.result_reading import read_result, verify_result
+from worker.destinations import documents
 from worker.destinations.base import Issue, Item, Receipt, Source
 
 
@@ -25,6 +27,7 @@ class RisDestination:
     recipient = None
 
     def __init__(self, settings: Settings, ris: RisSettings) -> None:
+        self._settings = settings
         self._ris = ris
         self._tls = peer_tls(ris.tls, settings.resolve, "ris.tls")
         self._timeout_seconds = settings.delivery.timeout_seconds
@@ -44,6 +47,9 @@ class RisDestination:
     def render(self, source: Source) -> bytes:
         """Return the report as a message."""
         result, envelope = self._result(source), self._envelope(source)
+        # The pages are the whole report's: a language that is less finished goes without.
+        if self._ris.pdf and result.status is source.report.status:
+            result = replace(result, pdf=documents.pdf_of(self._settings, source))
         if source.kind == "mdm":
             earlier = source.predecessor
             return build_mdm(result, envelope, earlier.content if earlier else None)
@@ -51,7 +57,9 @@ class RisDestination:
 
     def verify(self, content: bytes, source: Source) -> None:
         """Compare a message with report, study and order."""
-        verify_result(content, self._result(source))
+        # The pages were proved when they were made, and stay as they are.
+        pdf = read_result(content).pdf if self._ris.pdf else None
+        verify_result(content, replace(self._result(source), pdf=pdf))
 
     def send(self, content: bytes) -> Receipt:
         """Send a message and wait for its acknowledgement."""
