@@ -105,23 +105,21 @@ class Result:
 
         A message that is final as a whole leaves out languages that nobody signed.
         """
-        chosen = self.layout.languages if self.language is None else (self.language,)
-        is_unsigned = {
-            n.language
-            for n in self.report.narratives
-            if standing(self.status).is_final
-            and self.report.status_of(n.language) is ReportStatus.DRAFT
-        }
+        if self.language is not None:
+            return tuple(n for n in self.report.narratives if n.language is self.language)
+        is_final = standing(self.report.status).is_final
         return tuple(
             n
             for n in self.report.narratives
-            if n.language in chosen and n.language not in is_unsigned
+            if n.language in self.layout.languages
+            and not (is_final and self.report.status_of(n.language) is ReportStatus.DRAFT)
         )
 
     @property
     def status(self) -> ReportStatus:
-        """How finished the message says that it is."""
-        return self.report.status if self.language is None else self.report.status_of(self.language)
+        """How finished the message says that it is: never more than what it holds."""
+        held = [self.report.status_of(narrative.language) for narrative in self.narratives]
+        return self.report.status if self.report.status in held else held[0]
 
     def sections(self, narrative: Narrative) -> list[tuple[SectionKind, str]]:
         """Return what is written of a narrative: the sections that hold a letter."""

@@ -110,6 +110,14 @@ def test_a_draft_that_no_longer_fits_the_signed_text_is_withdrawn_beside_it() ->
     assert "الرئتان" not in data.decode()
 
 
+def test_a_message_that_holds_a_withdrawn_text_alone_is_not_final() -> None:
+    result = result_of(signed(REPORT, EN, withdrawn=(AR,)), languages=(AR,))
+    data = build_oru(result, ENVELOPE)
+    verify_result(data, result)
+    message = parse(data)
+    assert (message.text("OBR", 25), message.text("OBR", 32)) == ("X", "")
+
+
 def test_an_addendum_stands_behind_the_sections_with_its_signer_in_the_notice() -> None:
     result = result_of(ADDENDED)
     data = build_oru(result, ENVELOPE)
