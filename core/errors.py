@@ -18,7 +18,8 @@ TaqrirError
     ├── SigningRefusedError  a version that may not be signed, or not by these words
     ├── NotForUsError        the study holds nothing that we draft for
     ├── PatientConflictError one Study Instance UID, two patients
-    └── TextIntegrityError   what is about to be sent does not read back as it was written
+    ├── TextIntegrityError   what is about to be sent does not read back as it was written
+    └── UnwritableTextError  the destination's character set lacks a letter of the text
 ```
 
 Messages hold identifiers of ours and UIDs, never patient data.
@@ -106,3 +107,7 @@ class PatientConflictError(PermanentError):
 
 class TextIntegrityError(PermanentError):
     """What is about to be sent does not read back as it was written."""
+
+
+class UnwritableTextError(PermanentError):
+    """A destination's character set lacks a letter of the text; nothing was sent."""
