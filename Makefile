@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest check-quality docs demo-checkpoint clean
+.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest check-quality golden docs demo-checkpoint clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -62,6 +62,9 @@ bench-ingest: setup ## Measure receiving beside DCMTK, Orthanc and pynetdicom; A
 
 check-quality: setup ## Print precision and recall of each check of a draft over the written pairs
 	@PYTHONPATH=tests/unit:. $(BIN)/python -m check_pairs.quality
+
+golden: setup ## Write the golden files of the documents anew, after a change that was meant
+	@PYTHONPATH=tests:tests/unit:. $(BIN)/python -m unit.document_forms $(ARGS)
 
 docs: setup ## Check the pages against the code, and their links
 	$(BIN)/pytest --quiet tests/unit/test_house.py $(ARGS)
