@@ -92,10 +92,10 @@ def verify_pdf(data: bytes, *, report: Report, context: DocumentContext) -> None
     is_ours = dataset.get("DocumentTitle") == _title(report)
     if not is_ours or dataset.get("VerificationFlag") != state.verification_flag:
         raise TextIntegrityError("The PDF does not say the report's state.")
-    pdf = bytes(dataset.get("EncapsulatedDocument", b""))
     try:
+        pdf = bytes(dataset.EncapsulatedDocument)
         found = Counter(read_letters(pdf[: dataset.EncapsulatedDocumentLength]))
-    except (RuntimeError, ValueError, AttributeError):
+    except (RuntimeError, ValueError, AttributeError, TypeError):
         raise TextIntegrityError("The PDF cannot be read back.") from None
     wanted = Counter(letters_of("".join(_lines(report, context))))
     if wanted - found:

@@ -78,8 +78,8 @@ def test_only_what_is_unfinished_carries_the_watermark():
         page = pypdfium2.PdfDocument(read_pdf(built(form(status))))[0]
         return int((page.render(scale=0.5, grayscale=True).to_numpy() == 230).sum())
 
-    assert grey(ReportStatus.DRAFT) > 1000
-    assert grey(ReportStatus.WITHDRAWN) > 1000
+    assert grey(ReportStatus.DRAFT) > 500
+    assert grey(ReportStatus.WITHDRAWN) > 500
     assert grey(ReportStatus.SIGNED) < 100
 
 
@@ -206,5 +206,5 @@ def test_what_is_no_pdf_is_refused(data):
 
 def test_letters_are_compared_without_what_only_directs():
     assert letters_of("a\u2066 é\u200f(1)-") == letters_of("ae\u03011")
-    assert "الرئتان" in letters_of("الرئتان صافيتان.")
+    assert letters_of("لا يوجد (10 mm).") == "لايوجد10mm"
     assert letters_of("Findings") in read_letters(read_pdf(built()))
