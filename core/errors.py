@@ -4,14 +4,17 @@
 TaqrirError
 ├── SettingsError            the start is refused: a setting is unknown or impossible
 ├── TransitionError          a state and an event that do not go together: a bug, or a lost race
+├── DraftCancelledError      nobody waits for the draft any more: its study is another's, or changed
 ├── TransientError           worth another try: the network, a lock, a busy peer
-│   └── PeerUnreachableError no connection, or it broke before an answer
+│   ├── PeerUnreachableError no connection, or it broke before an answer
+│   └── MemoryExhaustedError the model's memory does not hold the request now
 └── PermanentError           trying again will not help; its sentence is shown to a person
     ├── PeerRefusedError     the peer answered, and its answer was no
     ├── UnreadableInstanceError   a received object that cannot be understood
     ├── UnreadableMessageError    a received HL7 message that cannot be understood
     ├── UnsupportedPixelsError    no picture can be made of a frame
     ├── CheckpointError      a model folder that cannot be loaded
+    ├── PromptTooLongError   what is asked does not fit into the model's context
     ├── NotForUsError        the study holds nothing that we draft for
     ├── PatientConflictError one Study Instance UID, two patients
     └── TextIntegrityError   what is about to be sent does not read back as it was written
@@ -24,7 +27,16 @@ from __future__ import annotations
 
 
 class TaqrirError(Exception):
-    """The root of every error that Taqrir raises on purpose."""
+    """The root of every error that Taqrir raises on purpose.
+
+    Attributes:
+        words: A peer's own words, where it gave some. They may name a patient: they go into the
+            timeline, which retention empties, and never into a log.
+    """
+
+    def __init__(self, *sentence: str, words: str = "") -> None:
+        super().__init__(*sentence)
+        self.words = words
 
 
 class SettingsError(TaqrirError):
@@ -35,12 +47,20 @@ class TransitionError(TaqrirError):
     """A state and an event that the lifecycle table does not join."""
 
 
+class DraftCancelledError(TaqrirError):
+    """Nobody waits for the draft any more."""
+
+
 class TransientError(TaqrirError):
     """The same call may succeed later."""
 
 
 class PeerUnreachableError(TransientError):
     """No connection to the peer, or it broke before an answer came."""
+
+
+class MemoryExhaustedError(TransientError):
+    """The model's memory does not hold the request; fewer pictures may fit."""
 
 
 class PermanentError(TaqrirError):
@@ -65,6 +85,10 @@ class UnsupportedPixelsError(PermanentError):
 
 class CheckpointError(PermanentError):
     """A model folder cannot be loaded."""
+
+
+class PromptTooLongError(PermanentError):
+    """Question and pictures do not fit into the model's context; a shorter one may."""
 
 
 class NotForUsError(PermanentError):

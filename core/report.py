@@ -43,6 +43,13 @@ __all__ = [
 ]
 
 
+class ArabicSource(StrEnum):
+    """What the Arabic report is made from; the pictures are in view either way."""
+
+    TRANSLATE = "translate"
+    FROM_IMAGE = "from_image"
+
+
 class SectionKind(StrEnum):
     """Sections of a narrative, in the order in which they are read."""
 
@@ -107,6 +114,7 @@ class FrameReference:
         frame_number: 1-based, as DICOM counts; 1 for single-frame objects.
         transform: What brought the stored frame to display orientation, e.g. ``identity``.
         reason: Why this frame was chosen, in words for a person.
+        window: Name of the window that it was shown through; empty for the object's own.
     """
 
     series_uid: str
@@ -115,6 +123,7 @@ class FrameReference:
     frame_number: int = 1
     transform: str = "identity"
     reason: str = ""
+    window: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +144,53 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SentenceConfidence:
+    """How sure the model was of a sentence that it wrote: a measure of its words, not of truth.
+
+    Attributes:
+        language: Narrative that the sentence stands in.
+        section: Section of that narrative.
+        start: Where it begins in the section's text, in characters.
+        end: Where it ends.
+        mean: Geometric mean of its tokens' probabilities, 0 to 1.
+        lowest: Probability of the token that the model was least sure of, 0 to 1.
+    """
+
+    language: Language
+    section: SectionKind
+    start: int
+    end: int
+    mean: float
+    lowest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How the texts came out of the model, so that the same draft can be made again.
+
+    Attributes:
+        prompts_version: Version of the questions that were asked.
+        max_new_tokens: Longest text of one task; None where the engine's own limit held.
+        arabic: What the Arabic report was made from (`ArabicSource`).
+        is_greedy: The most likely token was taken each time; nothing was drawn.
+        seed: Of what is drawn all the same.
+    """
+
+    prompts_version: str
+    max_new_tokens: int | None
+    arabic: str = ""
+    is_greedy: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """A report in one or more languages, with what is needed to trace it.
 
     Attributes:
+        confidences: Of the sentences of all narratives; empty where the model does not tell.
+        decoding: How it was written; None in drafts of earlier releases.
+        reasons: What was done otherwise than asked, in sentences: a prompt that was shortened.
         signature: Who signed the text as it stands here; of every final report, and of no other.
         addenda: What was added since, oldest first.
         withdrawn: Languages of a final report whose draft no longer fits the signed text.
@@ -152,6 +204,9 @@ class Report:
     status: ReportStatus = ReportStatus.DRAFT
     frames: tuple[FrameReference, ...] = ()
     findings: tuple[Finding, ...] = ()
+    confidences: tuple[SentenceConfidence, ...] = ()
+    decoding: Decoding | None = None
+    reasons: tuple[str, ...] = ()
     signature: Signature | None = None
     addenda: tuple[Addendum, ...] = ()
     withdrawn: tuple[Language, ...] = ()
@@ -369,6 +424,14 @@ def from_json(text: str) -> Report:
             for f in data["findings"]
         ),
         # Drafts of earlier releases have none of these.
+        confidences=tuple(
+            SentenceConfidence(
+                **{**c, "language": Language(c["language"]), "section": SectionKind(c["section"])}
+            )
+            for c in data.get("confidences", ())
+        ),
+        decoding=Decoding(**data["decoding"]) if data.get("decoding") else None,
+        reasons=tuple(data.get("reasons", ())),
         signature=_to_signature(data["signature"]) if data.get("signature") else None,
         addenda=tuple(
             Addendum(

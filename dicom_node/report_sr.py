@@ -192,9 +192,11 @@ def _person(signature: Signature) -> Iterator[Dataset]:
         yield content.text(context, terms.PERSON_ID.item(), reader_id)
 
 
-def _container(heading: Term, language: Language, items: list[Dataset]) -> Dataset:
+def _container(
+    heading: Term, language: Language, items: list[Dataset], continuity: str = "SEPARATE"
+) -> Dataset:
     section = content.item("CONTAINS", "CONTAINER", heading.item(language))
-    section.ContinuityOfContent = "SEPARATE"
+    section.ContinuityOfContent = continuity
     section.ContentSequence = items
     return section
 
@@ -204,7 +206,10 @@ def _section(language: Language, passage: Passage, *, is_bilingual: bool) -> Dat
     items = [content.text("CONTAINS", name, to_lines(text, language)) for text in passage.texts]
     if is_bilingual:
         items.insert(0, content.code("HAS CONCEPT MOD", terms.LANGUAGE, terms.LANGUAGES[language]))
-    return _container(passage.heading, language, items)
+    # OHIF breaks the lines of continuous text only: a Finding by itself runs off the page, and of
+    # an Arabic line it is the beginning that is out of sight.
+    continuity = "CONTINUOUS" if len(passage.texts) == 1 else "SEPARATE"
+    return _container(passage.heading, language, items, continuity)
 
 
 def _key_images(report: Report, language: Language) -> list[Dataset]:

@@ -1,55 +1,42 @@
-"""Prompt and pictures in, text out: one request at a time, always the most likely token.
+"""A checkpoint that answers all requests in flight together, always with the most likely token.
 
-The model is loaded at the first request, once a process. Several threads may ask at once; they wait
-for one another.
+The model is loaded at the first request, once a process. Any number of threads may ask at once.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
+from weakref import WeakKeyDictionary, ref
 
 import torch
 
 from core.drafting import ModelImage
-from core.errors import PermanentError, TransientError
+from core.errors import PermanentError, PromptTooLongError, TaqrirError
 from core.report import ModelVersion
+from model.batching import Batch, Counters, Generation
 from model.checkpoint import LoadedModel, load_checkpoint
-from model.prompts import END_OF_TEXT, END_OF_TURN, encode
+from model.completion import completion_of
+from model.decoding import Decoder
+from model.generation import DEFAULT_MAX_NEW_TOKENS, SEED, Completion, GenerationRequest
+from model.memory import memory_errors
+from model.prompts import END_OF_TEXT, END_OF_TURN, IMAGE, encode
 from model.vision import to_pixel_values
 
-DEFAULT_MAX_NEW_TOKENS = 1024  # the official inference's own limit
-# Greedy decoding draws nothing; the seed is for kernels that would.
-_SEED = 0
+# Rows of the batch; with BiMediX2-8B a row of 4096 positions takes 0.5 GB.
+DEFAULT_BATCH_SIZE = 16
+DEFAULT_TIME_LIMIT_SECONDS = 300.0
 # The threads of a small model spend their time waiting for one another: on two cores shared with
 # other work, two threads took seven times as long as one.
 _SMALL_PARAMETERS = 50_000_000
-_OUT_OF_MEMORY = ("allocate memory", "ALLOC_FAILED")
 # A prompt that leaves less room than this cannot be answered with a report.
 _MIN_ROOM_TOKENS = 32
 
 
-@dataclass(frozen=True, kw_only=True)
-class Completion:
-    """What the model answered.
-
-    Attributes:
-        text: The answer, special tokens and half letters at a cut end removed.
-        is_complete: The model ended its turn itself; False where it ran into the limit.
-        token_count: Tokens that were made, the end of turn included.
-    """
-
-    text: str
-    is_complete: bool
-    token_count: int
-
-
 class Engine:
-    """A checkpoint that answers questions about pictures."""
+    """The `model.generation.TextEngine` that runs a model of LLaVA's kind in this process."""
 
     def __init__(
         self,
@@ -57,134 +44,159 @@ class Engine:
         *,
         device: str = "auto",
         max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        time_limit_seconds: float = DEFAULT_TIME_LIMIT_SECONDS,
         cache_file: Path | None = None,
     ) -> None:
-        """Remember where the model lies; nothing is read before it is needed."""
+        """Remember where the model lies; nothing is read before it is needed.
+
+        Args:
+            path: The checkpoint's folder.
+            device: See `model.checkpoint.load_checkpoint`.
+            max_new_tokens: Longest answer where a request sets no other.
+            batch_size: Most requests that are worked on at once.
+            time_limit_seconds: Longest time for one request, from its first token on.
+            cache_file: Where the digests of folders are kept.
+        """
         self._path = path
         self._device = device
         self._cache_file = cache_file
         self._max_new_tokens = max_new_tokens
+        self._batch_size = batch_size
+        self._time_limit_seconds = time_limit_seconds
+        self._end_ids: tuple[int, ...] = ()
         self._lock = RLock()
+        # Switching special tokens off changes the tokenizer for a moment.
+        self._tokenizing = Lock()
         self._loaded: LoadedModel | None = None
+        self._batch: Batch | None = None
+        # A study's pictures are asked about several times.
+        self._pixels: WeakKeyDictionary[ModelImage, torch.Tensor] = WeakKeyDictionary()
 
     @property
     def version(self) -> ModelVersion:
         """Which model answers: the one that was loaded, whatever lies in the folder by now."""
         return self.load().version
 
+    def version_of(self, adapter: str) -> ModelVersion:
+        """Return which model answers with an adapter; this engine has none."""
+        if adapter:
+            raise PermanentError(f"The model has no adapter called {adapter}.")
+        return self.version
+
+    @property
+    def counters(self) -> Counters:
+        """What the batch has done so far."""
+        return self._batch.counters if self._batch else Counters()
+
     def load(self) -> LoadedModel:
         """Return the model, loading it at the first call.
 
         Raises:
             CheckpointError: The folder cannot be loaded.
-            TransientError: The device's memory does not hold it now.
+            MemoryExhaustedError: The device's memory does not hold it now.
         """
         with self._lock:
             if self._loaded is None:
-                torch.manual_seed(_SEED)
-                with _memory_errors():
-                    self._loaded = load_checkpoint(
-                        self._path, self._device, cache_file=self._cache_file
-                    )
-                if self._loaded.model.num_parameters() < _SMALL_PARAMETERS:
-                    torch.set_num_threads(1)
+                torch.manual_seed(SEED)
+                with memory_errors():
+                    loaded = load_checkpoint(self._path, self._device, cache_file=self._cache_file)
+                self._end_ids = _end_ids(loaded)
+                self._batch = Batch(
+                    Decoder(loaded),
+                    most_rows=self._batch_size,
+                    end_ids=self._end_ids,
+                    finish=self._complete,
+                    prepare=self._set_threads,
+                )
+                self._loaded = loaded
+                self._set_threads()
             return self._loaded
+
+    def submit(self, request: GenerationRequest) -> Future[Completion]:
+        """Ask; see `model.generation.TextEngine.submit`."""
+        try:
+            generation = self._generation(request)
+        except TaqrirError as error:
+            failed: Future[Completion] = Future()
+            failed.set_exception(error)
+            return failed
+        assert self._batch is not None  # noqa: S101 - it comes with the loaded model
+        self._batch.submit(generation)
+        return generation.future
 
     def generate(
         self, question_text: str, images: Sequence[ModelImage], max_new_tokens: int | None = None
     ) -> Completion:
-        """Answer a question about pictures.
+        """Ask and wait; see `model.generation.TextEngine.generate`."""
+        request = GenerationRequest(
+            question=question_text, images=tuple(images), max_new_tokens=max_new_tokens
+        )
+        return self.submit(request).result()
 
-        Args:
-            question_text: From `model.prompts.question`.
-            images: At least one, in the order in which the prompt shows them.
-            max_new_tokens: Longest answer; the engine's own limit where None.
+    def _generation(self, request: GenerationRequest) -> Generation:
+        """Return a request as the batch takes it.
 
         Raises:
-            PermanentError: There is no picture, or question and pictures fill the model's context.
-            TransientError: Memory ran out; fewer jobs at once may leave enough.
+            PermanentError: There is no picture.
+            PromptTooLongError: Question and pictures fill the model's context.
         """
-        if not images:
+        if not request.images:
             raise PermanentError("A draft needs at least one picture.")
-        with self._lock, torch.inference_mode(), _memory_errors():
-            return self._generate(question_text, images, max_new_tokens or self._max_new_tokens)
-
-    def _generate(
-        self, question_text: str, images: Sequence[ModelImage], max_new_tokens: int
-    ) -> Completion:
-        from transformers import GenerationConfig
-
         loaded = self.load()
-        prompt = encode(
-            loaded.tokenizer,
-            question_text,
-            image_count=len(images),
-            tokens_per_image=loaded.geometry.token_count,
-        )
+        with self._tokenizing:
+            prompt = encode(
+                loaded.tokenizer,
+                request.question,
+                image_count=len(request.images),
+                tokens_per_image=loaded.geometry.token_count,
+                history=request.history,
+            )
+            image = loaded.tokenizer.convert_tokens_to_ids(IMAGE)
         room = loaded.context_tokens - len(prompt)
         if room < _MIN_ROOM_TOKENS:
-            raise PermanentError(
-                f"Question and {len(images)} pictures take {len(prompt)} tokens; the model has "
-                f"room for {loaded.context_tokens}. Fewer pictures are needed."
+            raise PromptTooLongError(
+                f"Question and {len(request.images)} pictures take {len(prompt)} tokens; the model "
+                f"has room for {loaded.context_tokens}. Fewer pictures are needed."
             )
-        ends = _end_ids(loaded)
-        ids = torch.tensor([prompt], device=loaded.device)  # (1, T)
-        output = loaded.model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            pixel_values=self._pixel_values(loaded, images),
-            generation_config=GenerationConfig(
-                do_sample=False,
-                num_beams=1,
-                use_cache=True,
-                max_new_tokens=min(max_new_tokens, room),
-                eos_token_id=ends,
-                pad_token_id=ends[0],
-            ),
-        )
-        made: list[int] = output[0, len(prompt) :].tolist()
-        text = loaded.tokenizer.decode(
-            made, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        is_complete = bool(made) and made[-1] in ends
-        return Completion(
-            # A cut may fall inside a letter's bytes; what is left of it is no text.
-            text=text if is_complete else text.rstrip("\N{REPLACEMENT CHARACTER}"),
-            is_complete=is_complete,
-            token_count=len(made),
+        prefix = len(prompt) - prompt[::-1].index(image)
+        # Pictures are known by identity, and are not kept alive by it.
+        pictures = tuple(ref(picture) for picture in request.images)
+        pixels = [self._pixel_values(loaded, picture) for picture in request.images]
+        return Generation(
+            prompt=prompt,
+            prefix=prefix,
+            prefix_key=(request.adapter, pictures, tuple(prompt[:prefix])),
+            pixel_values=lambda: torch.stack(pixels),
+            limit=min(request.max_new_tokens or self._max_new_tokens, room),
+            time_limit_seconds=self._time_limit_seconds,
+            adapter=request.adapter,
+            is_urgent=request.is_urgent,
+            cancelled=request.cancelled,
         )
 
-    @staticmethod
-    def _pixel_values(loaded: LoadedModel, images: Sequence[ModelImage]) -> torch.Tensor:
-        """Return the pictures as the tower takes them: (N, 3, S, S)."""
-        rows = [to_pixel_values(image.pixels, loaded.geometry.size) for image in images]
-        stacked = torch.stack([torch.from_numpy(row) for row in rows])
-        return stacked.to(device=loaded.device, dtype=loaded.model.dtype)
+    def _pixel_values(self, loaded: LoadedModel, picture: ModelImage) -> torch.Tensor:
+        """Return a picture as the tower takes it: (3, S, S)."""
+        known = self._pixels.get(picture)
+        if known is None:
+            values = to_pixel_values(picture.pixels, loaded.geometry.size)
+            known = self._pixels.setdefault(picture, torch.from_numpy(values))
+        return known
+
+    def _complete(self, generation: Generation) -> Completion:
+        loaded = self.load()
+        with self._tokenizing:
+            return completion_of(
+                loaded.tokenizer, generation.made, generation.log_probabilities, self._end_ids
+            )
+
+    def _set_threads(self) -> None:
+        if self.load().model.num_parameters() < _SMALL_PARAMETERS:
+            torch.set_num_threads(1)
 
 
-def _end_ids(loaded: LoadedModel) -> list[int]:
+def _end_ids(loaded: LoadedModel) -> tuple[int, ...]:
     """Return the tokens that end an answer: the turn's, and the text's where the model has one."""
     vocabulary = loaded.tokenizer.get_vocab()
-    return [vocabulary[token] for token in (END_OF_TURN, END_OF_TEXT) if token in vocabulary]
-
-
-@contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Turn exhausted memory into a TransientError, and free what the failed try still holds."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError):
-        _free()
-        raise TransientError("Memory ran out while the model was at work.") from None
-    except RuntimeError as error:
-        # The CPU allocator, cuBLAS and cuDNN have no class of their own.
-        if not any(words in str(error) for words in _OUT_OF_MEMORY):
-            raise
-        _free()
-        raise TransientError("Memory ran out while the model was at work.") from None
-
-
-def _free() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    ends = (END_OF_TURN, END_OF_TEXT)
+    return tuple(vocabulary[token] for token in ends if token in vocabulary)

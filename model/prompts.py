@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
 from core.drafting import DraftContext
 
-PROMPTS_VERSION = "1"
+PROMPTS_VERSION = "2"
 
 BEGIN = "<|begin_of_text|>"
 HEADER_START = "<|start_header_id|>"
@@ -35,6 +36,7 @@ SYSTEM = (
 
 # An indication is free text of the order: long ones are cut so that the pictures keep their room.
 MAX_INDICATION_LETTERS = 400
+MAX_PRIOR_LETTERS = 600
 
 
 class Task(StrEnum):
@@ -56,6 +58,8 @@ _REPORT_AR = (
     "Keep every finding, side, number and negation. "
     "Write two sections, النتائج: and الانطباع:.\n\n{source}"
 )
+# The same question in Arabic, where nothing is translated.
+_REPORT_AR_FROM_IMAGE = "يرجى وصف هذه الصورة مع النتائج والانطباع. اكتب قسمين، النتائج: والانطباع:."
 _SUMMARY_EN = "Summarize the findings in one or two sentences.\n\n{source}"
 _SUMMARY_AR = "لخص النتائج في جملة أو جملتين.\n\n{source}"
 
@@ -84,18 +88,23 @@ def context_line(context: DraftContext) -> str:
         ("indication", context.indication),
     )
     known = [f"{name} {one_line(value)}" for name, value in parts if one_line(value)]
+    if prior := one_line(context.prior_impression, MAX_PRIOR_LETTERS):
+        known.append(f"earlier impression {prior}")
     return f"Context: {'; '.join(known)}." if known else ""
 
 
-def question(task: Task, context: DraftContext, source: str = "") -> str:
+def question(task: Task, context: DraftContext, source: str | None = None) -> str:
     """Return the question of a task.
 
     Args:
         task: What is asked for.
         context: What is known of the study.
-        source: The text to translate or to summarise; not used by `Task.REPORT_EN`.
+        source: The text to translate or to summarise. `Task.REPORT_EN` needs none, and without one
+            `Task.REPORT_AR` asks for a report straight from the pictures.
     """
-    asked = _QUESTIONS[task].replace("{source}", source)
+    is_from_image = task is Task.REPORT_AR and source is None
+    wording = _REPORT_AR_FROM_IMAGE if is_from_image else _QUESTIONS[task]
+    asked = wording.replace("{source}", source or "")
     context_text = context_line(context)
     return f"{context_text}\n{asked}" if context_text else asked
 
@@ -120,15 +129,21 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
 
 
 def encode(
-    tokenizer: Any, question_text: str, *, image_count: int, tokens_per_image: int
+    tokenizer: Any,
+    question_text: str,
+    *,
+    image_count: int,
+    tokens_per_image: int,
+    history: Sequence[tuple[str, str]] = (),
 ) -> list[int]:
     """Return the ids of a whole prompt, ready for the answer to follow.
 
     Args:
         tokenizer: A transformers tokenizer that knows the special tokens and ``<image>``.
         question_text: From `question`; encoded as plain text.
-        image_count: How many pictures stand before the question, at least one.
+        image_count: How many pictures stand before the first question, at least one.
         tokens_per_image: How many positions each of them takes.
+        history: Earlier turns, question and answer each; plain text too.
     """
     begin, start, end, end_of_turn, image = tokenizer.convert_tokens_to_ids(
         [BEGIN, HEADER_START, HEADER_END, END_OF_TURN, IMAGE]
@@ -142,6 +157,20 @@ def encode(
         images += encode_text(tokenizer, " ") if index else []
         images += [image] * tokens_per_image
     break_ids = encode_text(tokenizer, "\n\n")
+
+    def turn(words: str) -> list[int]:
+        return [
+            *encode_text(tokenizer, words),
+            end_of_turn,
+            *header("assistant"),
+            *break_ids,
+        ]
+
+    first, *later = [*(asked for asked, _ in history), question_text]
+    following: list[int] = []
+    for (_, answer), asked in zip(history, later, strict=True):
+        following += [*encode_text(tokenizer, answer), end_of_turn]
+        following += [*header("user"), *break_ids, *turn(asked)]
     return [
         begin,  # the tokenizer's own
         begin,  # the template's
@@ -151,8 +180,6 @@ def encode(
         *header("user"),
         *break_ids,
         *images,
-        *encode_text(tokenizer, f"\n{question_text}"),
-        end_of_turn,
-        *header("assistant"),
-        *break_ids,
+        *turn(f"\n{first}"),
+        *following,
     ]

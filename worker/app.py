@@ -6,6 +6,7 @@ again by the sweep.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -24,23 +25,35 @@ from core.queue import (
 )
 from core.settings import Settings
 from worker.deliver import deliver
+from worker.drafting import DraftingThreads
+from worker.hearing import HearingTest
 from worker.parts import Parts
-from worker.pipeline import draft_next
 
-# One drafting process: a model fills a device, and two on one would halve each other. Delivering
-# waits for peers, so that a few processes keep a slow destination from holding up the rest.
-_PROCESSES = {DRAFT_QUEUE: 1, DELIVER_QUEUE: 3}
+# Delivering waits for peers, so that a few processes keep a slow destination from holding up the
+# rest.
+_DELIVERING_PROCESSES = 3
 
 
-def make_worker(parts: Parts) -> Celery:
-    """Return the Celery application with its tasks."""
+def make_worker(
+    parts: Parts,
+    wake: Callable[[], None] = lambda: None,
+    heard: Callable[[], None] = lambda: None,
+) -> Celery:
+    """Return the Celery application with its tasks.
+
+    Args:
+        parts: What the tasks work with.
+        wake: Called for each ring for a study.
+        heard: Called for each message of the drafting worker.
+    """
     app = make_app(parts.settings)
 
     @app.task(name=DRAFT_TASK)
     def draft(study: int) -> None:
         # The number is for whoever looks into the queue; what comes next, the database says.
         del study
-        draft_next(parts)
+        heard()
+        wake()
 
     @app.task(name=DELIVER_TASK)
     def deliver_one(delivery: int) -> None:
@@ -48,6 +61,7 @@ def make_worker(parts: Parts) -> Celery:
 
     @app.task(name=BEAT_TASK)
     def beat(queue: str) -> None:
+        heard()
         with writing(parts.engine) as session:
             store.beat(session, f"worker:{queue}", at=parts.clock())
 
@@ -56,18 +70,40 @@ def make_worker(parts: Parts) -> Celery:
 
 
 def run_worker(settings: Settings, queue: str) -> int:
-    """Consume a queue until told to stop; return the exit code.
-
-    The pool forks: its main process only consumes and hands on, so that it keeps its connection
-    alive however long a draft takes.
-    """
+    """Consume a queue until told to stop; return the exit code."""
     setup_logging.connect(_keep_our_logging, weak=False)
+    parts = Parts(settings=settings)
+    return _draft(parts) if queue == DRAFT_QUEUE else _deliver(parts)
+
+
+def _draft(parts: Parts) -> int:
+    """Consume in the main thread; draft in threads that share the model and its batches."""
+    threads = DraftingThreads(parts, parts.settings.model.in_flight)
+    hearing = HearingTest(parts.doorbell, DRAFT_QUEUE)
+    # Opened before a second thread could ask for them.
+    _ = parts.name, parts.engine, parts.files, parts.drafter
+    threads.start()
+    hearing.start()
+    app = make_worker(parts, wake=threads.wake, heard=hearing.heard)
+    try:
+        return _consume(app, DRAFT_QUEUE, pool="solo", concurrency=1)
+    finally:
+        hearing.stop()
+        threads.stop()
+
+
+def _deliver(parts: Parts) -> int:
+    """Consume in the main process; deliver in children, which open what they need themselves."""
     worker_process_init.connect(_prepare_child, weak=False)
-    app = make_worker(Parts(settings=settings))
+    app = make_worker(parts)
+    return _consume(app, DELIVER_QUEUE, pool="prefork", concurrency=_DELIVERING_PROCESSES)
+
+
+def _consume(app: Celery, queue: str, *, pool: str, concurrency: int) -> int:
     worker: Any = app.Worker(
         queues=[queue],
-        concurrency=_PROCESSES[queue],
-        pool="prefork",
+        concurrency=concurrency,
+        pool=pool,
         hostname=f"{queue}@%h",
         loglevel="WARNING",
         without_gossip=True,

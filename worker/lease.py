@@ -25,14 +25,18 @@ class LostLeaseError(Exception):
 
 
 class Lease:
-    """Renews a study's claim in a thread for as long as the block runs."""
+    """Renews a study's claim in a thread for as long as the block runs.
+
+    Attributes:
+        lost: Set once the study is no longer ours.
+    """
 
     def __init__(self, parts: Parts, study: Study) -> None:
         self._parts = parts
         self._study = study
         self._seconds = parts.settings.worker.lease_seconds
         self._ended = threading.Event()
-        self._lost = threading.Event()
+        self.lost = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
@@ -54,7 +58,7 @@ class Lease:
         Raises:
             LostLeaseError: It is not.
         """
-        if self._lost.is_set():
+        if self.lost.is_set():
             raise LostLeaseError
 
     def _renew(self) -> None:
@@ -64,7 +68,7 @@ class Lease:
                 with writing(self._parts.engine) as session:
                     at = self._parts.clock()
                     if not store.renew(session, self._study, at=at, lease=lease):
-                        self._lost.set()
+                        self.lost.set()
                         return
             except SQLAlchemyError:
                 _log.exception("lease_not_renewed", study=self._study.id)

@@ -1,6 +1,7 @@
 """What the tasks of one process share, opened when first needed.
 
-A Celery pool forks: engines and models must be opened in the child, never before.
+A Celery pool forks: engines and models must be opened in the child, never before. Where threads
+share them, they are opened before the second thread starts.
 """
 
 from __future__ import annotations
@@ -55,12 +56,6 @@ class Parts:
     @cached_property
     def drafter(self) -> Drafter:
         """The model; loads torch."""
-        from model.drafter import open_drafter
+        from model.opening import open_drafter
 
-        model = self.settings.model
-        return open_drafter(
-            self.settings.checkpoint_folder,
-            device=model.device,
-            max_new_tokens=model.max_new_tokens,
-            data_dir=self.settings.data_dir,
-        )
+        return open_drafter(self.settings)

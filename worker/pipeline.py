@@ -6,44 +6,51 @@ guard: a worker that lost its claim writes nothing.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import intake, outbox, store
+from core import intake, outbox, store, versions
 from core.database import reading, writing
-from core.drafting import DraftRequest
+from core.drafting import Drafter, DraftRequest
 from core.errors import (
+    DraftCancelledError,
+    MemoryExhaustedError,
     NotForUsError,
     PatientConflictError,
     PermanentError,
     TransientError,
     TransitionError,
 )
-from core.lifecycle import Event
+from core.lifecycle import Event, Origin
 from core.log import log
-from core.report import Report, Severity, to_json
-from core.tables import Draft, Study
-from dicom_node.selection import RenderedSelection, Selection, draft_context
+from core.report import Report
+from core.tables import Study
+from dicom_node.selection import RenderedSelection, Selection
+from worker.context import context_of, identifiers_of, laterality_of, severities_of
+from worker.issuing import issue
 from worker.lease import Lease, LostLeaseError
 from worker.parts import Parts
-from worker.planning import plan_results
 from worker.seeing import look_at
 
 _log = log(__name__)
-# Most severe last.
-_SEVERITIES = (Severity.NOTE, Severity.WARN, Severity.BLOCK)
 # A ring takes the first study in line that no other worker takes; so many may be at it at once.
 _CANDIDATES = 16
 
 
 def draft_next(parts: Parts) -> bool:
-    """Draft for the most urgent study that waits; True where this call recorded something.
+    """Draft for the most urgent study that waits; True where this call recorded something."""
+    study = claim_next(parts)
+    return study is not None and draft_claimed(parts, study)
+
+
+def claim_next(parts: Parts) -> Study | None:
+    """Take the most urgent study that waits; None where none does.
 
     Which study was rung for plays no part: there is a ring for each, and the database knows their
     order. So a stat study overtakes all that was rung for before it, whatever the broker does with
@@ -53,12 +60,11 @@ def draft_next(parts: Parts) -> bool:
         waiting = store.due_studies(session, at=parts.clock(), limit=_CANDIDATES)
     for study_id in waiting:
         try:
-            study = _claim(parts, study_id)
+            return _claim(parts, study_id)
         except TransitionError:
             # Another worker was faster; the next one in line, then.
             continue
-        return _draft_claimed(parts, study)
-    return False
+    return None
 
 
 def draft_study(parts: Parts, study_id: int) -> bool:
@@ -70,10 +76,11 @@ def draft_study(parts: Parts, study_id: int) -> bool:
         study = _claim(parts, study_id)
     except TransitionError:
         return False
-    return _draft_claimed(parts, study)
+    return draft_claimed(parts, study)
 
 
-def _draft_claimed(parts: Parts, study: Study) -> bool:
+def draft_claimed(parts: Parts, study: Study) -> bool:
+    """Draft for a study that was taken; True where the outcome was recorded."""
     _log.info("draft_started", study=study.id, version=study.version, attempt=study.attempts + 1)
     with Lease(parts, study) as lease:
         write = _work(parts, study, lease)
@@ -90,7 +97,9 @@ def _draft_claimed(parts: Parts, study: Study) -> bool:
 def _claim(parts: Parts, study_id: int) -> Study:
     lease = timedelta(seconds=parts.settings.worker.lease_seconds)
     with writing(parts.engine) as session:
-        return store.claim(session, study_id, owner=parts.name, at=parts.clock(), lease=lease)
+        # The threads of one process are told apart: a lease that one lost is not another's.
+        owner = f"{parts.name}/{threading.get_native_id()}"
+        return store.claim(session, study_id, owner=owner, at=parts.clock(), lease=lease)
 
 
 def _work(parts: Parts, study: Study, lease: Lease) -> Callable[[Session], None]:
@@ -103,13 +112,14 @@ def _work(parts: Parts, study: Study, lease: Lease) -> Callable[[Session], None]
     except Exception as error:  # noqa: BLE001  the task's border: every error ends in a state
         return _outcome_of(parts, study, error)
     seconds = time.monotonic() - began
-    return _recording(parts, study, report, _explain(study, selection, rendering), seconds)
+    explained = _explain(study, selection, rendering, report)
+    return _recording(parts, study, report, explained, seconds)
 
 
 def _outcome_of(parts: Parts, study: Study, error: Exception) -> Callable[[Session], None]:
     """Return what writes the end of a draft that failed."""
     match error:
-        case LostLeaseError():
+        case LostLeaseError() | DraftCancelledError():
             return _lose
         case PatientConflictError():
             return lambda session: intake.withhold_for_conflict(
@@ -131,41 +141,75 @@ def _outcome_of(parts: Parts, study: Study, error: Exception) -> Callable[[Sessi
 def _draft(
     parts: Parts, study: Study, selection: Selection, rendering: RenderedSelection, lease: Lease
 ) -> Report:
+    model = parts.settings.model
+    with reading(parts.engine) as session:
+        context = context_of(session, study, selection)
+        identifiers = identifiers_of(store.header_of(session, study))
     request = DraftRequest(
         images=rendering.images,
-        context=draft_context(selection),
-        languages=parts.settings.model.languages,
-        severities=(
-            *parts.settings.checks.severities.items(),
-            ("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),
-        ),
-        max_new_tokens=study.options.get("max_new_tokens"),
+        context=context,
+        languages=model.languages,
+        severities=severities_of(parts, study),
+        max_new_tokens=study.options.get("max_new_tokens", model.max_new_tokens),
+        adapter=study.options.get("adapter", ""),
+        is_urgent=study.priority == "stat",
+        cancelled=lease.lost,
+        arabic=model.arabic,
+        laterality=laterality_of(selection),
+        # What the model was not told it cannot compare with.
+        has_prior=bool(context.prior_impression),
+        identifiers=identifiers,
     )
 
     def on_step(step: str) -> None:
         lease.require()
         _log.info("draft_step", study=study.id, step=step)
 
-    return parts.drafter.draft(request, on_step)
+    return draft_within_memory(parts.drafter, request, on_step)
 
 
-def _orientation_severity(parts: Parts, study: Study) -> Severity:
-    """Return the strictest severity that the study's senders are configured with."""
-    with reading(parts.engine) as session:
-        titles = {row.sender for row in store.instances_of(session, study.id) if row.is_image}
-    senders = [parts.settings.sender(title) for title in titles]
-    configured = [s.orientation_unknown if s else Severity.BLOCK for s in senders]
-    return max(configured, key=_SEVERITIES.index, default=Severity.BLOCK)
+def draft_within_memory(
+    drafter: Drafter, request: DraftRequest, on_step: Callable[[str], None]
+) -> Report:
+    """Draft; where memory runs out, with half as many pictures, the first ones.
+
+    Raises:
+        MemoryExhaustedError: It does not even hold one.
+    """
+    wanted = len(request.images)
+    while True:
+        try:
+            report = drafter.draft(request, on_step)
+        except MemoryExhaustedError:
+            count = len(request.images) // 2
+            if not count:
+                raise
+            _log.warning("draft_with_fewer_images", count=count)
+            request = replace(request, images=request.images[:count])
+            continue
+        if (seen := len(request.images)) == wanted:
+            return report
+        reason = f"Memory ran out with {wanted} images; the model saw the first {seen}."
+        return replace(report, reasons=(reason, *report.reasons))
 
 
-def _explain(study: Study, selection: Selection, rendering: RenderedSelection) -> dict[str, Any]:
+def _explain(
+    study: Study, selection: Selection, rendering: RenderedSelection, report: Report
+) -> dict[str, Any]:
     """Return what the model saw and why, as it is stored with the draft."""
+    # A frame may be several pictures, a window each; the report names it once.
+    seen = {(frame.sop_instance_uid, frame.frame_number) for frame in report.frames}
+    frames = [image.frame for image in rendering.images]
     return {
         "rule": study.rule,
         "priority": study.priority,
         "options": study.options,
-        "frames": [asdict(image.frame) for image in rendering.images],
-        "reasons": [*selection.reasons, *rendering.unreadable],
+        "frames": [
+            asdict(frame)
+            for frame in frames
+            if (frame.sop_instance_uid, frame.frame_number) in seen
+        ],
+        "reasons": [*selection.reasons, *rendering.unreadable, *report.reasons],
     }
 
 
@@ -220,22 +264,10 @@ def _recording(
     def write(session: Session) -> None:
         at = parts.clock()
         blocking = report.blocking
-        draft = Draft(
-            study_id=study.id,
-            study_version=study.version,
-            report_version=_next_report_version(session, study.id),
-            is_withheld=bool(blocking),
-            created_at=at,
-            seconds=seconds,
-            model_name=report.model.name,
-            model_revision=report.model.revision,
-            report=to_json(report),
-            selection=selection,
-        )
         reason = "; ".join(finding.message for finding in blocking)
         code = ",".join(sorted({finding.code for finding in blocking}))
         detail: dict[str, Any] = {
-            "report_version": draft.report_version,
+            "report_version": versions.next_report_version(session, study.id),
             "study_version": study.version,
             "model": str(report.model),
             "seconds": round(seconds, 1),
@@ -252,23 +284,25 @@ def _recording(
             changes={"reason_code": code, "reason": reason, "attempts": 0},
             detail=detail | ({"reason": reason} if reason else {}),
         )
-        session.add(draft)
-        session.flush()
-        if not blocking:
-            outbox.plan(session, draft, plan_results(parts.settings, study, draft, report), at=at)
+        issue(
+            session,
+            parts.settings,
+            study,
+            report,
+            origin=Origin.MODEL,
+            at=at,
+            actor=parts.name,
+            selection=selection,
+            seconds=seconds,
+            is_withheld=bool(blocking),
+        )
         _log.info("draft_recorded", study=study.id, version=study.version, code=code or "OK")
 
     return write
 
 
-def _next_report_version(session: Session, study: int) -> int:
-    query = select(func.max(Draft.report_version)).where(Draft.study_id == study)
-    return (session.scalar(query) or 0) + 1
-
-
 def _ring_for_deliveries(parts: Parts, study: int) -> None:
     with reading(parts.engine) as session:
-        due = set(outbox.due(session, at=parts.clock()))
-        waiting = [d.id for d, _ in outbox.deliveries_of(session, study) if d.id in due]
+        waiting = outbox.due(session, at=parts.clock(), study=study)
     for delivery in waiting:
         parts.doorbell.ring_delivery(delivery)

@@ -150,6 +150,21 @@ def test_sections_stand_in_their_order_and_empty_ones_are_left_out():
     assert names == ["NOTICE", "19005-8", "55112-7"]
 
 
+@pytest.mark.parametrize("language", Language)
+def test_a_section_of_one_text_flows_and_one_of_several_items_does_not(language):
+    root = parsed(language, report=a_report(frames=frames_of("1.2.3")))
+    containers = [item for item in root.ContentSequence if item.ValueType == "CONTAINER"]
+    continuity = {name_of(item): item.ContinuityOfContent for item in containers}
+
+    assert continuity == {
+        "NOTICE": "SEPARATE",
+        "59776-5": "CONTINUOUS",
+        "19005-8": "CONTINUOUS",
+        "55112-7": "CONTINUOUS",
+        "55113-5": "SEPARATE",
+    }
+
+
 def test_every_kind_of_section_has_a_heading():
     report = a_report()
     narrative = report.narrative(Language.EN)

@@ -6,6 +6,7 @@ The texts go through the whole drafter, parsing included; only the engine is a s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from core.drafting import DraftContext, DraftRequest, ModelImage
 from core.report import FrameReference, ModelVersion, Report
 from model.drafter import ModelDrafter
-from model.engine import Completion
+from model.generation import Completion, GenerationRequest
 
 NEUTRAL_EN = "Clinical correlation is advised."
 NEUTRAL_AR = "يُنصح بالربط مع المعطيات السريرية."
@@ -31,6 +32,15 @@ class ScriptedEngine:
     @property
     def version(self) -> ModelVersion:
         return ModelVersion(name="scripted", revision="000000000000", is_demonstration=True)
+
+    def version_of(self, adapter: str) -> ModelVersion:
+        del adapter
+        return self.version
+
+    def submit(self, request: GenerationRequest) -> Future[Completion]:
+        future: Future[Completion] = Future()
+        future.set_result(self.generate(request.question, request.images))
+        return future
 
     def generate(
         self, question_text: str, images: Sequence[ModelImage], *_: object, **__: object
