@@ -11,7 +11,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-hl7 check-quality docs demo-checkpoint evaluate-demo clean
+.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-hl7 check-quality docs demo-checkpoint evaluate-demo clean golden
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -67,6 +67,9 @@ bench-hl7: setup ## Measure HL7 beside hl7apy's server and python-hl7's endpoint
 
 check-quality: setup ## Print precision and recall of each check of a draft over the written pairs
 	@PYTHONPATH=tests/unit:. $(BIN)/python -m check_pairs.quality
+
+golden: setup ## Write the golden files of the documents anew, after a change that was meant
+	@PYTHONPATH=tests:tests/unit:. $(BIN)/python -m unit.document_forms $(ARGS)
 
 docs: setup ## Check the pages against the code, and their links
 	$(BIN)/pytest --quiet tests/unit/test_house.py $(ARGS)
