@@ -277,6 +277,14 @@ class Settings(Section):
                 raise ValueError(f"two [[{section}]] are called {', '.join(sorted(twice))}")
         return self
 
+    @model_validator(mode="after")
+    def _rules_name_adapters_that_are_there(self) -> Settings:
+        named = {rule.adapter for rule in self.rules if rule.adapter}
+        if unknown := sorted(named - set(self.model.adapters)):
+            names = ", ".join(unknown)
+            raise ValueError(f"[[rules]] name adapters that [model.adapters] does not: {names}")
+        return self
+
     @property
     def checkpoint_folder(self) -> Path:
         """Where the model lies: `model.path`, else the checkpoint that is shipped under that name.
