@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest check-quality docs demo-checkpoint clean
+.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-draft check-quality docs demo-checkpoint clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -59,6 +59,9 @@ bench: setup ## Measure: each file of tests/bench prints its figures
 
 bench-ingest: setup ## Measure receiving beside DCMTK, Orthanc and pynetdicom; ARGS="--quick"
 	@PYTHONPATH=tests $(BIN)/python -m bench.bench_ingest $(ARGS)
+
+bench-draft: setup ## Measure drafting beside transformers' generate; ARGS="--cuda" on a GPU
+	@PYTHONPATH=tests $(BIN)/python -m bench.bench_draft $(ARGS)
 
 check-quality: setup ## Print precision and recall of each check of a draft over the written pairs
 	@PYTHONPATH=tests/unit:. $(BIN)/python -m check_pairs.quality

@@ -23,6 +23,7 @@ from model.decoding import Decoder
 from model.fingerprint import adapter_version
 from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest
 from model.memory import memory_errors
+from model.number_formats import AUTO
 from model.prompts import END_OF_TEXT, END_OF_TURN, IMAGE, encode
 from model.site_adapters import SiteAdapters
 from model.vision import to_pixel_values
@@ -50,6 +51,7 @@ class Engine:
         max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
         batch_size: int = DEFAULT_BATCH_SIZE,
         time_limit_seconds: float = DEFAULT_TIME_LIMIT_SECONDS,
+        weights: str = AUTO,
         adapters: Mapping[str, Path] | None = None,
         cache_file: Path | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class Engine:
             max_new_tokens: Longest answer where a request sets no other.
             batch_size: Most requests that are worked on at once.
             time_limit_seconds: Longest time for one request, from its first token on.
+            weights: Number format; see `model.number_formats`.
             adapters: Folders of LoRA adapters on the checkpoint, by the names that requests use.
             cache_file: Where the digests of folders are kept.
         """
@@ -68,6 +71,7 @@ class Engine:
         self._versions: dict[str, ModelVersion] = {}
         self._path = path
         self._device = device
+        self._weights = weights
         self._cache_file = cache_file
         self._max_new_tokens = max_new_tokens
         self._batch_size = batch_size
@@ -119,7 +123,12 @@ class Engine:
             if self._loaded is None:
                 torch.manual_seed(_SEED)
                 with memory_errors():
-                    loaded = load_checkpoint(self._path, self._device, cache_file=self._cache_file)
+                    loaded = load_checkpoint(
+                        self._path,
+                        self._device,
+                        weights=self._weights,
+                        cache_file=self._cache_file,
+                    )
                     switchable = SiteAdapters(loaded.model, self._adapters)
                 self._versions = {
                     name: adapter_version(loaded.version, name, folder, self._cache_file)
