@@ -11,7 +11,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-hl7 check-quality docs demo-checkpoint evaluate-demo clean golden
+.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-hl7 check-quality docs demo-checkpoint evaluate-demo clean golden bench-draft
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -64,6 +64,9 @@ bench-ingest: setup ## Measure receiving beside DCMTK, Orthanc and pynetdicom; A
 
 bench-hl7: setup ## Measure HL7 beside hl7apy's server and python-hl7's endpoint; ARGS="--quick"
 	@PYTHONPATH=tests $(BIN)/python -m bench.bench_hl7 $(ARGS)
+
+bench-draft: setup ## Measure drafting beside transformers' generate; ARGS="--cuda" on a GPU
+	@PYTHONPATH=tests $(BIN)/python -m bench.bench_draft $(ARGS)
 
 check-quality: setup ## Print precision and recall of each check of a draft over the written pairs
 	@PYTHONPATH=tests/unit:. $(BIN)/python -m check_pairs.quality
