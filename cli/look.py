@@ -23,6 +23,7 @@ from cli.order_lines import (
     study_orders_lines,
 )
 from cli.settings_page import describe_settings
+from cli.turns import describe_turns, turn_lines
 from core import commitments, confirmation, outbox, store
 from core.audit_backlog import shipping_state
 from core.blobs import InstanceFiles
@@ -33,7 +34,7 @@ from core.lifecycle import DeliveryState, State
 from core.queue import QUEUES, Doorbell
 from core.settings import Settings
 from core.settings_file import masked
-from core.tables import AuditEvent, Delivery, Draft, Study, Turn
+from core.tables import AuditEvent, Delivery, Draft, Study
 
 # States in which a person has to do something.
 _TROUBLED = (State.FAILED, State.WITHHELD)
@@ -263,7 +264,7 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
             for draft in drafts
         ],
         "orders": orders_of_study(session, study),
-        "conversation": _conversation(session, study),
+        "conversation": describe_turns(session, study),
         "deliveries": [
             {
                 "destination": row.destination,
@@ -281,23 +282,6 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
             for row, artifact in outbox.deliveries_of(session, study.id)
         ],
     }
-
-
-def _conversation(session: Session, study: Study) -> list[dict[str, Any]]:
-    """Return what was asked about a study (`taqrir ask`), less the answers that are withheld."""
-    turns = session.scalars(select(Turn).where(Turn.study_id == study.id).order_by(Turn.number))
-    return [
-        {
-            "turn": turn.number,
-            "at": turn.created_at,
-            "actor": turn.actor,
-            "question": turn.question,
-            "answer": "" if turn.is_withheld else turn.answer,
-            "is_withheld": turn.is_withheld,
-            "detail": turn.detail,
-        }
-        for turn in turns
-    ]
 
 
 def _completion(study: Study, timeline: Sequence[AuditEvent]) -> dict[str, Any]:
@@ -335,7 +319,7 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
     lines += study_orders_lines(report["orders"])
     for draft in report["drafts"]:
         lines += ["", *_draft_lines(draft)]
-    lines += _conversation_lines(report["conversation"])
+    lines += turn_lines(report["conversation"])
     if report["deliveries"]:
         lines += ["", "Deliveries"]
     for row in report["deliveries"]:
@@ -347,14 +331,6 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
             f"{row['attempts']} attempts  {row['uid']}{reason}"
         )
     return "\n".join(lines)
-
-
-def _conversation_lines(turns: list[dict[str, Any]]) -> list[str]:
-    lines = ["", "Conversation, not verified"] if turns else []
-    for turn in turns:
-        said = "withheld" if turn["is_withheld"] else turn["answer"]
-        lines += [f"  {turn['turn']}. {turn['question']}", f"     {said}"]
-    return lines
 
 
 def _rule_line(report: dict[str, Any]) -> str:
@@ -390,6 +366,7 @@ def _draft_lines(draft: dict[str, Any]) -> list[str]:
             lines += [f"    {line}" for line in section["text"].splitlines()]
     lines += [f"  {f['severity']}: {f['code']}: {f['message']}" for f in report["findings"]]
     lines += [f"  seen: {f['sop_instance_uid']}: {f['reason']}" for f in report["frames"]]
+    lines += [f"  note: {reason}" for reason in draft["selection"].get("reasons", ())]
     return lines
 
 

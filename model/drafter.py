@@ -32,7 +32,7 @@ from model.conversation import answer
 from model.engine import Engine
 from model.facts import StudyFacts
 from model.fingerprint import CACHE_NAME
-from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest, TextEngine
+from model.generation import DEFAULT_MAX_NEW_TOKENS, SEED, Completion, GenerationRequest, TextEngine
 from model.parsing import parse_report, parse_summary
 from model.prompts import PROMPTS_VERSION, Task, question
 from model.shortening import allowed, shortened
@@ -109,6 +109,7 @@ class ModelDrafter:
                 prompts_version=PROMPTS_VERSION,
                 max_new_tokens=request.max_new_tokens,
                 arabic=request.arabic if Language.AR in request.languages else "",
+                seed=SEED,
             ),
             reasons=tuple(dict.fromkeys(reasons)),
         )
@@ -162,8 +163,10 @@ def _facts(request: DraftRequest) -> StudyFacts:
 
 
 def _frames(request: DraftRequest) -> tuple[FrameReference, ...]:
-    """Return the frames that were seen, once each: one may be shown through several windows."""
-    frames = {(i.frame.sop_instance_uid, i.frame.frame_number): i.frame for i in request.images}
+    """Return the frames that were seen, once each, through the first of their windows."""
+    frames: dict[tuple[str, int], FrameReference] = {}
+    for frame in (image.frame for image in request.images):
+        frames.setdefault((frame.sop_instance_uid, frame.frame_number), frame)
     return tuple(frames.values())
 
 

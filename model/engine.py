@@ -20,7 +20,7 @@ from model.batching import Batch, Counters, Generation
 from model.checkpoint import LoadedModel, load_checkpoint
 from model.completion import completion_of
 from model.decoding import Decoder
-from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest
+from model.generation import DEFAULT_MAX_NEW_TOKENS, SEED, Completion, GenerationRequest
 from model.memory import memory_errors
 from model.prompts import END_OF_TEXT, END_OF_TURN, IMAGE, encode
 from model.vision import to_pixel_values
@@ -28,8 +28,6 @@ from model.vision import to_pixel_values
 # Rows of the batch; with BiMediX2-8B a row of 4096 positions takes 0.5 GB.
 DEFAULT_BATCH_SIZE = 16
 DEFAULT_TIME_LIMIT_SECONDS = 300.0
-# Greedy decoding draws nothing; the seed is for kernels that would.
-_SEED = 0
 # The threads of a small model spend their time waiting for one another: on two cores shared with
 # other work, two threads took seven times as long as one.
 _SMALL_PARAMETERS = 50_000_000
@@ -100,7 +98,7 @@ class Engine:
         """
         with self._lock:
             if self._loaded is None:
-                torch.manual_seed(_SEED)
+                torch.manual_seed(SEED)
                 with memory_errors():
                     loaded = load_checkpoint(self._path, self._device, cache_file=self._cache_file)
                 self._end_ids = _end_ids(loaded)
