@@ -11,7 +11,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest check-quality docs demo-checkpoint clean
+.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest check-quality docs demo-checkpoint evaluate-demo clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -69,7 +69,10 @@ docs: setup ## Check the pages against the code, and their links
 	$(BIN)/pytest --quiet tests/unit/test_house.py $(ARGS)
 
 demo-checkpoint: setup ## Make the demonstration checkpoint again
-	nice -n 10 $(BIN)/python -m model.demo.make_checkpoint $(ARGS)
+	nice -n 10 $(BIN)/python -m model.train.demo $(ARGS)
+
+evaluate-demo: setup ## Measure the demonstration checkpoint on 500 phantoms; ARGS="--shown blank"
+	@$(BIN)/taqrir model evaluate phantoms model/demo/checkpoint $(ARGS)
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis fuzz-failure.json

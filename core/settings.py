@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from core.report import ArabicSource, Language, Severity
 from core.settings_delivery import DicomwebSettings, SigningSettings, WithdrawalSettings
 from core.settings_documents import KeyImagesSettings, PdfSettings, SrSettings
+from core.settings_model import RemoteSettings, TextModelSettings
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -113,7 +114,13 @@ class ModelSettings(Section):
     path: str = Field(
         "model/demo", description="checkpoint folder; `model/demo` is the one that we ship"
     )
-    engine: Literal["transformers"] = Field("transformers", description="what runs it")
+    engine: Literal["transformers", "auto", "remote"] = Field(
+        "transformers",
+        description=(
+            "what runs it: `transformers` our own batches for BiMediX2's kind and `auto` for the "
+            "rest, `auto` any model of transformers by its own processor, `remote` a server"
+        ),
+    )
     languages: tuple[Language, ...] = Field(
         (Language.EN, Language.AR), description="languages of a draft"
     )
@@ -136,6 +143,25 @@ class ModelSettings(Section):
         300.0, description="longest time for one text, once the model is at work on it"
     )
     max_images: int = Field(4, ge=1, le=16, description="pictures of a study that the model sees")
+
+    adapters: dict[Name, Path] = Field(
+        {},
+        description=(
+            'LoRA folders on the model, by the names that `[[rules]] adapter` uses: `{us = "..."}`'
+        ),
+    )
+    remote: RemoteSettings | None = Field(None, description="the server: `[model.remote]`")
+    text: TextModelSettings | None = Field(
+        None, description="a second, text-only model: `[model.text]`"
+    )
+
+    @model_validator(mode="after")
+    def _settings_fit_the_engine(self) -> ModelSettings:
+        if self.engine == "remote" and self.remote is None:
+            raise ValueError('engine = "remote" needs [model.remote]: where the server is')
+        if self.adapters and self.engine != "transformers":
+            raise ValueError('adapters need engine = "transformers"')
+        return self
 
     @field_validator("languages")
     @classmethod

@@ -147,9 +147,9 @@ def load_checkpoint(
         torch.OutOfMemoryError: The device's memory does not hold it.
     """
     plan, tokenizer = open_plan(path)
-    place = _device(device)
+    place = device_of(device)
     return LoadedModel(
-        model=build_model(plan, place, _number_format(place)),
+        model=build_model(plan, place, number_format(place)),
         tokenizer=tokenizer,
         geometry=_geometry(plan.config),
         version=read_version(path, cache_file),
@@ -197,7 +197,12 @@ def _geometry(config: Any) -> ImageGeometry:
     )
 
 
-def _device(device: str) -> torch.device:
+def device_of(device: str) -> torch.device:
+    """Return a device by its name, CUDA for `auto` where there is one.
+
+    Raises:
+        CheckpointError: There is no such device.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -209,7 +214,8 @@ def _device(device: str) -> torch.device:
     return place
 
 
-def _number_format(device: torch.device) -> torch.dtype:
+def number_format(device: torch.device) -> torch.dtype:
+    """Return the format of weights on a device."""
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
