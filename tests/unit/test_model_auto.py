@@ -24,7 +24,7 @@ from core.report import FrameReference
 from core.settings_file import load
 from model.auto import AutoEngine
 from model.auto_folder import inspect_auto, is_for_auto
-from model.demo.make_checkpoint import FOLDER
+from model.demo import CHECKPOINT
 from model.generation import GenerationRequest
 from model.opening import check_models, open_drafter
 
@@ -97,8 +97,8 @@ def test_a_language_model_answers_without_pictures(folders: dict[str, Path]) -> 
 
 def test_which_folder_is_for_whom(folders: dict[str, Path]) -> None:
     assert [is_for_auto(folders[name]) for name in folders] == [True, True, True]
-    assert not is_for_auto(FOLDER)
-    assert not is_for_auto(FOLDER / "nowhere")
+    assert not is_for_auto(CHECKPOINT)
+    assert not is_for_auto(CHECKPOINT / "nowhere")
 
 
 def test_what_cannot_be_answered_is_refused(folders: dict[str, Path]) -> None:

@@ -11,7 +11,7 @@ import torch
 from core.errors import CheckpointError
 from core.settings_file import load
 from model.checkpoint import load_checkpoint
-from model.demo.make_checkpoint import FOLDER
+from model.demo import CHECKPOINT
 from model.opening import check_models
 
 
@@ -32,5 +32,5 @@ def test_a_format_whose_package_is_missing_is_refused_before_anything_is_read(
 
 @pytest.mark.parametrize("weights", ["bfloat16", "float16", "float32"])
 def test_a_format_that_was_asked_for_is_that_of_every_weight(weights: str) -> None:
-    loaded = load_checkpoint(FOLDER, "cpu", weights=weights)
+    loaded = load_checkpoint(CHECKPOINT, "cpu", weights=weights)
     assert {p.dtype for p in loaded.model.parameters()} == {getattr(torch, weights)}
