@@ -27,6 +27,7 @@ _MODULES = {
     "rules": ("rules",),
     "retention": ("dismiss", "purge"),
     "model": ("model",),
+    "phantom": ("phantom",),
     "demo": ("demo",),
 }
 _HOMES = {command: module for module, commands in _MODULES.items() for command in commands}

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from core import outbox, patients, store
 from core.instructions import STAT, NoteReport, PlaceOrder, StudyKey
 from core.lifecycle import TRANSITIONS, Event, OrderState, State
-from core.order_tables import Order, OutsideReport
+from core.order_tables import Hl7Message, Order, OutsideReport
 from core.orders import CodedProcedure, OrderReference
 from core.report import Patient
 from core.tables import Instance, Study
@@ -351,6 +351,16 @@ def prior_impression_of(session: Session, study: Study, modality: str) -> str:
         ),
         "",
     )
+
+
+def forget(session: Session, *, before: datetime) -> None:
+    """Remove orders that no study had by then, and what was noted of others' reports.
+
+    An order that is attached goes with its study.
+    """
+    session.execute(delete(Order).where(Order.study_id.is_(None), Order.updated_at < before))
+    old = select(Hl7Message.id).where(Hl7Message.received_at < before)
+    session.execute(delete(OutsideReport).where(OutsideReport.message_id.in_(old)))
 
 
 def count_orders(session: Session) -> dict[OrderState, int]:
