@@ -8,6 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model.demo.evaluate import as_image
+from model.demo.make_checkpoint import FOLDER
+from model.demo.phantoms import draw
+from model.demo.wording import Case, Pattern, Side
 from servers import free_port, program, running
 from servers.process import is_listening
 
@@ -15,10 +19,6 @@ from core.drafting import DraftContext, ModelImage
 from core.errors import PermanentError
 from core.settings_file import load
 from model.conversion import convert_checkpoint
-from model.demo.evaluate import as_image
-from model.demo.make_checkpoint import FOLDER
-from model.demo.phantoms import draw
-from model.demo.wording import Case, Pattern, Side
 from model.engine import Engine
 from model.generation import GenerationRequest
 from model.opening import open_drafter
