@@ -15,6 +15,9 @@ TaqrirError
     ├── UnsupportedPixelsError    no picture can be made of a frame
     ├── CheckpointError      a model folder that cannot be loaded
     ├── PromptTooLongError   what is asked does not fit into the model's context
+    ├── TrainingDataError    a data set that cannot be trained on
+    ├── TrainingDivergedError     a training whose loss ran away
+    ├── SigningRefusedError  a version that may not be signed, or not by these words
     ├── NotForUsError        the study holds nothing that we draft for
     ├── PatientConflictError one Study Instance UID, two patients
     ├── TextIntegrityError   what is about to be sent does not read back as it was written
@@ -90,6 +93,18 @@ class CheckpointError(PermanentError):
 
 class PromptTooLongError(PermanentError):
     """Question and pictures do not fit into the model's context; a shorter one may."""
+
+
+class TrainingDataError(PermanentError):
+    """A data set cannot be trained on; the message names file and line."""
+
+
+class TrainingDivergedError(PermanentError):
+    """The loss of a training is no number, or ran away."""
+
+
+class SigningRefusedError(PermanentError):
+    """A report version may not be decided on as somebody wants to."""
 
 
 class NotForUsError(PermanentError):

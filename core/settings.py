@@ -186,6 +186,13 @@ class ModelSettings(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")
+    weights: Literal["auto", "bfloat16", "float16", "float32", "fp8", "int8", "int4"] = Field(
+        "auto",
+        description=(
+            "number format of the weights; `auto`: bfloat16 on CUDA, float32 on the CPU; `fp8`, "
+            "`int8` and `int4` need the package torchao"
+        ),
+    )
     in_flight: int = Field(
         8, ge=1, le=64, description="studies that are drafted at the same time, in shared batches"
     )
@@ -214,6 +221,8 @@ class ModelSettings(Section):
             raise ValueError('engine = "remote" needs [model.remote]: where the server is')
         if self.adapters and self.engine != "transformers":
             raise ValueError('adapters need engine = "transformers"')
+        if self.adapters and self.weights in {"fp8", "int8", "int4"}:
+            raise ValueError(f'adapters cannot be switched over weights = "{self.weights}"')
         return self
 
     @field_validator("languages")
@@ -368,6 +377,14 @@ class Settings(Section):
             names = [row.name for row in getattr(self, section)]
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"two [[{section}]] are called {', '.join(sorted(twice))}")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_name_adapters_that_are_there(self) -> Settings:
+        named = {rule.adapter for rule in self.rules if rule.adapter}
+        if unknown := sorted(named - set(self.model.adapters)):
+            names = ", ".join(unknown)
+            raise ValueError(f"[[rules]] name adapters that [model.adapters] does not: {names}")
         return self
 
     @property

@@ -192,7 +192,11 @@ def _inputs(loaded: LoadedAuto, request: GenerationRequest) -> dict[str, Any]:
     inputs = loaded.processor.apply_chat_template(
         messages, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
     )
-    return dict(inputs.to(device=loaded.model.device, dtype=loaded.model.dtype))
+    place, dtype = loaded.model.device, loaded.model.dtype
+    return {
+        name: value.to(place, dtype if value.is_floating_point() else value.dtype)
+        for name, value in inputs.items()
+    }
 
 
 class _Watch:

@@ -1,4 +1,4 @@
-"""Contexts for training: what studies bring beside their pictures, and what orders may hold."""
+"""Contexts of phantoms: what studies bring beside their pictures, and what orders may hold."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SCRIBBLES = (
     "0123456789/.-mcTL",
     "ابتثجحخدذرزسشصضطظعغفقكلمنهويةىأإءؤئ",
 )
-_SCRIBBLED, _KNOWN_WORDS, _ONE_LETTER = 0.45, 0.25, 0.06
+_SCRIBBLED, _KNOWN_WORDS, _ONE_LETTER = 0.25, 0.25, 0.06
 
 
 def draw_context(rng: np.random.Generator) -> DraftContext:

@@ -1,4 +1,4 @@
-"""The demonstration model: BiMediX2's parts (CLIP, two-layer projector, Llama), made tiny."""
+"""The toy model: BiMediX2's parts (CLIP, two-layer projector, Llama), tiny and untrained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from transformers import (
 )
 
 from core.drafting import DraftContext
-from model.demo.wording import sentences
+from model.phantom.contexts import INDICATIONS
+from model.phantom.wording import sentences
 from model.prompts import (
     BEGIN,
     END_OF_TURN,
@@ -31,7 +32,7 @@ from model.prompts import (
 from model.vision import ImageGeometry
 
 PAD = "<pad>"
-GEOMETRY = ImageGeometry(size=112, patch_size=14)
+GEOMETRY = ImageGeometry(size=128, patch_size=16)
 CONTEXT_TOKENS = 2048
 _VOCABULARY = 1400
 # Letters and their marks together: llama-3's own pattern parts an Arabic word at each vowel mark.
@@ -71,7 +72,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    texts = sentences()
+    texts = [*sentences(), *INDICATIONS]
     tokenizer.train_from_iterator(
         [*texts, *(f" {text}" for text in texts), *frame * 20, *headings * 20], trainer
     )
@@ -99,7 +100,8 @@ def build_model(tokenizer: Any) -> LlavaForConditionalGeneration:
         vision_config=CLIPVisionConfig(
             hidden_size=128,
             intermediate_size=384,
-            num_hidden_layers=4,
+            # LLaVA reads the last layer but one.
+            num_hidden_layers=5,
             num_attention_heads=4,
             image_size=GEOMETRY.size,
             patch_size=GEOMETRY.patch_size,
