@@ -5,8 +5,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from io import BytesIO
+from itertools import pairwise
 
 import pytest
 from dicom_samples import (
