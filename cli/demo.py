@@ -34,6 +34,8 @@ _PACS_AE_TITLE = "DEMOPACS"
 # Neither of these comes to anything more by itself.
 _FINISHED = {State.IN_REVIEW, State.WITHHELD, State.FAILED, State.IGNORED}
 _WITHHELD_EXIT = 3
+# Seed and number of the phantom that is shown: a pneumothorax, an effusion, a large heart.
+_PHANTOM = (2026, 9)
 
 
 class DemoError(PermanentError):
@@ -65,7 +67,7 @@ class Stage:
     "--dicom",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    help="File, folder or zip to send (default: a chest film); may be repeated.",
+    help="File, folder or zip to send (default: a phantom and a chest film); may be repeated.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep results here.")
 @click.option("--timeout", default=600, show_default=True, help="Seconds to wait for the drafts.")
@@ -75,14 +77,17 @@ def demo(context: click.Context, dicom: tuple[Path, ...], out: Path | None, time
 
     Exit code 0: SRs and ORU were acknowledged; 3: a study was withheld, and why is printed.
     """
+    from cli.phantom import write_phantom
     from dicom_node.sample import chest_film
 
     # Both ways to be stopped leave nothing behind, also where a shell had SIGINT ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
-        inputs = stack.enter_context(opened(dicom or (chest_film(),)))
         stage = stack.enter_context(_stage())
+        truth = None if dicom else write_phantom(stage.folder, *_PHANTOM)
+        shown = (stage.folder / truth.file, chest_film()) if truth else dicom
+        inputs = stack.enter_context(opened(shown))
         click.echo("Starting node, workers, broker, a PACS and a RIS ...", err=True)
         stack.enter_context(_running(stage))
         accepted = _send(stage, inputs)
@@ -91,6 +96,8 @@ def demo(context: click.Context, dicom: tuple[Path, ...], out: Path | None, time
         studies = _follow(stage, time.monotonic() + timeout)
         for study in studies:
             click.echo("\n" + study_text(study, with_timeline=False))
+        if truth:
+            click.echo("\n" + _truth_against_draft(truth, studies))
         _summarise(stage, out)
         code = max(_exit_code(study) for study in studies)
     context.exit(code)
@@ -265,6 +272,45 @@ def _summarise(stage: Stage, out: Path | None) -> None:
         for file in files:
             shutil.copy2(file, folder)
     click.echo(f"They are in {out / 'sr'} and {out / 'oru'}.")
+
+
+def _truth_against_draft(truth: Any, studies: Sequence[dict[str, Any]]) -> str:
+    """Return what the phantom shows beside what its draft says, finding by finding."""
+    from core.report import Language
+    from model.evaluate.findings import NOTHING, read_report
+    from model.evaluate.reports import truth_of
+    from model.phantom.record import findings_of
+
+    study = next(s for s in studies if s["accession_number"] == truth.accession_number)
+    known = truth_of(findings_of(truth.case))
+    lines = [
+        "Phantom: truth against draft (trained on synthetic phantoms; no clinical meaning)",
+        f"  {'':<20}{'truth':<12}" + "".join(f"{language:<12}" for language in Language),
+    ]
+    texts = _texts_of(study)
+    said = [read_report(texts[lang], lang) if lang in texts else NOTHING for lang in Language]
+    for name in sorted(known.affirmed.union(*(reading.affirmed for reading in said))):
+        cells = (
+            (" and ".join(sorted(r.sides.get(name, ()))) or "yes") if name in r.affirmed else "-"
+            for r in (known, *said)
+        )
+        lines.append(f"  {name:<20}" + "".join(f"{cell:<12}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _texts_of(study: dict[str, Any]) -> dict[str, str]:
+    """Return the newest draft's report by language, nothing where it was withheld."""
+    drafts = [draft for draft in study["drafts"] if draft["report"] and not draft["is_withheld"]]
+    if not drafts:
+        return {}
+    return {
+        narrative["language"]: "\n".join(
+            section["text"]
+            for section in narrative["sections"]
+            if section["kind"] in ("findings", "impression")
+        )
+        for narrative in drafts[-1]["report"]["narratives"]
+    }
 
 
 def _exit_code(study: dict[str, Any]) -> int:

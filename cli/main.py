@@ -20,11 +20,14 @@ _MODULES = {
     "look": ("status", "show", "settings"),
     "act": ("send", "retry", "check"),
     "complete": ("complete",),
+    "sign": ("sign", "reject", "correct", "addend"),
+    "deliveries": ("deliveries", "park"),
     "hl7": ("hl7",),
     "ask": ("ask",),
     "rules": ("rules",),
     "retention": ("dismiss", "purge"),
     "model": ("model",),
+    "phantom": ("phantom",),
     "demo": ("demo",),
 }
 _HOMES = {command: module for module, commands in _MODULES.items() for command in commands}

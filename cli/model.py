@@ -1,4 +1,4 @@
-"""`model info`, `model verify`, `model convert`: a checkpoint folder before it is used."""
+"""`model info`, `verify` and `convert`: a checkpoint folder before it is used; and its training."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cli import evaluate, train
 from cli.options import as_json, print_json, with_settings
 from core.settings import Settings
 
@@ -22,7 +23,7 @@ def _folder_argument(command: Any) -> Any:
 
 @click.group()
 def model() -> None:
-    """Look at, check or convert a checkpoint folder; nothing is fetched from a network.
+    """Look at, check, convert, train or evaluate a checkpoint; nothing is fetched from a network.
 
     FOLDER is the settings' `model.path` where it is left out.
     """
@@ -38,7 +39,15 @@ def info(settings: Settings, config: Path | None, folder: Path | None, *, as_jso
     Exit code 2: the folder cannot be loaded; the sentence says why.
     """
     del config
-    facts = _facts(folder or settings.checkpoint_folder, _cache_file(settings))
+    from model.auto_folder import inspect_auto, is_for_auto
+
+    folder = folder or settings.checkpoint_folder
+    if settings.model.engine == "auto" or is_for_auto(folder):
+        other = {"folder": str(folder), **asdict(inspect_auto(folder))}
+        rows = "\n".join(f"{name:<16}{value}" for name, value in other.items())
+        print_json(other) if as_json else click.echo(rows)
+        return
+    facts = _facts(folder, _cache_file(settings))
     print_json(facts) if as_json else click.echo(_facts_text(facts))
 
 
@@ -148,5 +157,8 @@ def convert(source: Path, target: Path, *, as_json: bool) -> None:
             f"{_in_megabytes(done.weight_bytes)} in {done.file_count} files"
         )
 
+
+for _command in (*train.COMMANDS, *evaluate.COMMANDS):
+    model.add_command(_command)
 
 COMMANDS = (model,)

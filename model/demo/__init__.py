@@ -1,1 +1,7 @@
-"""The demonstration checkpoint: synthetic radiographs, their wording, the script that trains it."""
+"""The demonstration checkpoint; `model.train.demo` makes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CHECKPOINT = Path(__file__).parent / "checkpoint"

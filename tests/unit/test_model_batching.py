@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from harness.checkpoints import TEXT, TOWER
+from harness.phantoms import effusion, picture
 from transformers import (
     CLIPVisionConfig,
     GenerationConfig,
@@ -27,12 +28,10 @@ from core.report import FrameReference
 from model import decoding
 from model.batching import Batch, Generation
 from model.decoding import Decoder
-from model.demo.evaluate import as_image
-from model.demo.make_checkpoint import FOLDER
-from model.demo.phantoms import draw
-from model.demo.wording import Case, Pattern, Side
+from model.demo import CHECKPOINT
 from model.engine import Engine
 from model.generation import Completion, GenerationRequest
+from model.phantom.case import Side
 from model.prompts import Task, encode, question
 from model.vision import to_pixel_values
 
@@ -43,18 +42,13 @@ LIMIT = 60
 
 @pytest.fixture(scope="module")
 def pictures() -> list[ModelImage]:
-    cases = [
-        Case(pattern=Pattern.EFFUSION, side=Side.RIGHT),
-        Case(pattern=Pattern.EFFUSION, side=Side.LEFT),
-        Case(pattern=Pattern.NORMAL, side=None),
-    ]
-    return [as_image(draw(case, np.random.default_rng(5))) for case in cases]
+    return [picture(effusion(Side.RIGHT)), picture(effusion(Side.LEFT)), picture()]
 
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     """An engine whose model is loaded once; each test gets what it does to the batch back."""
-    made = Engine(FOLDER, device="cpu", max_new_tokens=LIMIT, batch_size=8)
+    made = Engine(CHECKPOINT, device="cpu", max_new_tokens=LIMIT, batch_size=8)
     made.load()
     return made
 

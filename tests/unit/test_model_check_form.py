@@ -20,8 +20,9 @@ from check_pairs import (
 
 from core.drafting import DraftContext, DraftRequest
 from core.report import Language, Report, SectionKind, Severity
-from model.demo.wording import draw_case, write
 from model.drafter import ModelDrafter
+from model.phantom.case import draw_case
+from model.phantom.wording import write
 
 # Script, repetition, ends, emptiness
 

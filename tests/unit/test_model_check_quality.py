@@ -12,8 +12,9 @@ from check_pairs.quality import FALSE_ALARMS, Quality, faulty_cases, main, measu
 from core.report import Language, Severity
 from core.settings import Settings
 from model.checks import SEVERITIES, StudyFacts, WrittenText, check
-from model.demo.wording import draw_case, write
 from model.parsing import parse_report, parse_summary
+from model.phantom.case import draw_case
+from model.phantom.wording import write
 
 EN, AR = Language.EN, Language.AR
 MEGABYTE = 1_000_000

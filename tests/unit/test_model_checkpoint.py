@@ -9,14 +9,14 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import CheckpointError
 from model.checkpoint import inspect_checkpoint, load_checkpoint, read_version
-from model.demo.make_checkpoint import FOLDER
+from model.demo import CHECKPOINT
 
 WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(FOLDER, tmp_path / "checkpoint"))
+    return Path(shutil.copytree(CHECKPOINT, tmp_path / "checkpoint"))
 
 
 def change_json(file: Path, change: Callable[[dict], None]) -> None:
@@ -55,13 +55,13 @@ def test_the_demo_checkpoint_loads_and_says_what_it_is(folder: Path) -> None:
 
 
 def test_the_demo_checkpoint_is_small_enough_for_the_repository() -> None:
-    assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 12_000_000
+    assert sum(file.stat().st_size for file in CHECKPOINT.iterdir()) < 12_000_000
 
 
 def test_the_revision_follows_names_and_contents(folder: Path) -> None:
     before = read_version(folder).revision
     assert len(before) == 12
-    assert read_version(FOLDER).revision == before
+    assert read_version(CHECKPOINT).revision == before
 
     (folder / ".gitattributes").write_text("x", encoding="utf-8")
     assert read_version(folder).revision == before
@@ -143,7 +143,7 @@ def test_an_index_that_cannot_be_followed_is_refused(folder: Path, text: str) ->
 
 def test_a_missing_tensor_is_named_and_not_made_up(folder: Path) -> None:
     change_tensors(folder, lambda tensors: tensors.pop(sorted(tensors)[3]))
-    (missing,) = load_file(FOLDER / WEIGHTS).keys() - load_file(folder / WEIGHTS).keys()
+    (missing,) = load_file(CHECKPOINT / WEIGHTS).keys() - load_file(folder / WEIGHTS).keys()
     message = refused(folder)
     assert "1 are missing" in message
     assert missing.split(".")[-2] in message
@@ -155,7 +155,7 @@ def test_a_tensor_too_many_is_named(folder: Path) -> None:
 
 
 def test_a_tensor_of_another_shape_is_named(folder: Path) -> None:
-    name = next(k for k in load_file(FOLDER / WEIGHTS) if k.endswith("lm_head.weight"))
+    name = next(k for k in load_file(CHECKPOINT / WEIGHTS) if k.endswith("lm_head.weight"))
     change_tensors(folder, lambda tensors: tensors.update({name: torch.zeros(3, 5)}))
     message = refused(folder)
     assert "another shape" in message

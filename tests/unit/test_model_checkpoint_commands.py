@@ -20,7 +20,7 @@ from core.errors import CheckpointError, TaqrirError
 from model import fingerprint
 from model.checkpoint import load_checkpoint
 from model.conversion import convert_checkpoint
-from model.demo.make_checkpoint import FOLDER
+from model.demo import CHECKPOINT
 from model.drafter import open_drafter
 from model.fingerprint import CACHE_NAME, known_version, read_version
 
@@ -306,5 +306,5 @@ def test_an_adapters_revision_follows_its_base(mounted: Path, tmp_path: Path) ->
 
 @pytest.mark.usefixtures("settled")
 def test_a_drafter_keeps_its_models_digest_among_the_data(tmp_path: Path) -> None:
-    drafter = open_drafter(FOLDER, device="cpu", data_dir=tmp_path)
-    assert drafter.version == known_version(FOLDER, tmp_path / CACHE_NAME)
+    drafter = open_drafter(CHECKPOINT, device="cpu", data_dir=tmp_path)
+    assert drafter.version == known_version(CHECKPOINT, tmp_path / CACHE_NAME)

@@ -12,9 +12,9 @@ from core.drafting import Answer, AskRequest, DraftContext
 from core.errors import PermanentError
 from core.report import Language, Severity
 from model.conversation import answer, asked, language_of
-from model.demo.architecture import build_tokenizer
 from model.generation import GenerationRequest
 from model.prompts import IMAGE, encode
+from model.train.toy import build_tokenizer
 
 EN, AR = Language.EN, Language.AR
 KNOWN = ("CANARY^Florence", "CANARY123", "19330105")

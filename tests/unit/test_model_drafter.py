@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from harness.phantoms import effusion, picture
 
 from core.drafting import DraftContext, DraftRequest, ModelImage
 from core.errors import CheckpointError, PermanentError, TransientError
 from core.report import FrameReference, Language, SectionKind, Severity, from_json, to_json
 from model.checkpoint import read_version
-from model.demo.evaluate import as_image, case_of
-from model.demo.make_checkpoint import FOLDER
-from model.demo.phantoms import draw
-from model.demo.wording import Case, Pattern, Side
+from model.demo import CHECKPOINT
 from model.drafter import ModelDrafter, open_drafter
 from model.engine import Engine
+from model.evaluate.findings import read_report
+from model.phantom.case import Side
 from model.prompts import Task, question
 
 CONTEXT = DraftContext(modality="CR", body_part="CHEST", view="PA")
@@ -29,13 +29,12 @@ SECTIONS = [SectionKind.FINDINGS, SectionKind.IMPRESSION, SectionKind.SUMMARY]
 
 @pytest.fixture(scope="module")
 def drafter() -> ModelDrafter:
-    return open_drafter(FOLDER, device="cpu", max_new_tokens=200)
+    return open_drafter(CHECKPOINT, device="cpu", max_new_tokens=200)
 
 
 @pytest.fixture(scope="module")
 def image() -> ModelImage:
-    case = Case(pattern=Pattern.EFFUSION, side=Side.RIGHT)
-    return as_image(draw(case, np.random.default_rng(5)))
+    return picture(effusion(Side.RIGHT))
 
 
 def of(*images: ModelImage, **options: Any) -> DraftRequest:
@@ -56,8 +55,10 @@ def test_a_phantom_is_drafted_in_both_languages_and_passes_every_check(
     assert report.model == drafter.version
     assert report.model.is_demonstration
     assert report.frames == (image.frame,)
-    assert case_of(report) == Case(pattern=Pattern.EFFUSION, side=Side.RIGHT)
-    assert "انصباب" in report.narrative(Language.AR).text_of(SectionKind.FINDINGS)
+    for narrative in report.narratives:
+        said = read_report(narrative.text_of(SectionKind.FINDINGS), narrative.language)
+        assert said.affirmed == {"pleural_effusion"}
+        assert said.sides == {"pleural_effusion": {"right"}}
     assert from_json(to_json(report)) == report
 
 
@@ -66,7 +67,7 @@ def test_the_same_picture_gives_the_same_report(drafter: ModelDrafter, image: Mo
 
 
 def test_threads_wait_for_one_another(image: ModelImage) -> None:
-    fresh = open_drafter(FOLDER, device="cpu", max_new_tokens=200)
+    fresh = open_drafter(CHECKPOINT, device="cpu", max_new_tokens=200)
     with ThreadPoolExecutor(3) as pool:
         first, *others = pool.map(fresh.draft, [of(image)] * 3)
     assert others == [first, first]
@@ -107,7 +108,7 @@ def test_without_orientation_a_named_side_blocks_unless_the_site_lowers_it(
 
 
 def test_a_limit_that_is_too_short_is_told_as_cut_off(image: ModelImage) -> None:
-    short = open_drafter(FOLDER, device="cpu", max_new_tokens=6)
+    short = open_drafter(CHECKPOINT, device="cpu", max_new_tokens=6)
     assert "CUT_OFF" in {f.code for f in short.draft(of(image)).blocking}
 
 
@@ -151,10 +152,10 @@ def test_opening_reads_nothing_and_a_missing_folder_fails_at_the_first_use(
 def test_the_version_is_that_of_the_loaded_model_whatever_lies_in_the_folder_by_now(
     tmp_path: Path,
 ) -> None:
-    folder = Path(shutil.copytree(FOLDER, tmp_path / "checkpoint"))
+    folder = Path(shutil.copytree(CHECKPOINT, tmp_path / "checkpoint"))
     engine = Engine(folder, device="cpu")
     before = engine.version
-    assert before == read_version(FOLDER)
+    assert before == read_version(CHECKPOINT)
     (folder / "taqrir.json").write_text('{"name": "Another"}', encoding="utf-8")
     assert engine.version == before != read_version(folder)
 
@@ -171,7 +172,7 @@ def test_the_version_is_that_of_the_loaded_model_whatever_lies_in_the_folder_by_
 def test_exhausted_memory_is_worth_another_try(
     image: ModelImage, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Engine(FOLDER, device="cpu", max_new_tokens=4)
+    engine = Engine(CHECKPOINT, device="cpu", max_new_tokens=4)
 
     def fail(*_args: Any, **_options: Any) -> None:
         raise error
@@ -186,7 +187,7 @@ def test_exhausted_memory_is_worth_another_try(
 def test_any_other_error_of_the_model_is_not_hidden(
     image: ModelImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Engine(FOLDER, device="cpu")
+    engine = Engine(CHECKPOINT, device="cpu")
 
     def fail(*_args: Any, **_options: Any) -> None:
         raise RuntimeError("shapes do not fit")
@@ -197,7 +198,7 @@ def test_any_other_error_of_the_model_is_not_hidden(
 
 
 def test_a_requests_own_limit_takes_the_place_of_the_engines(image: ModelImage) -> None:
-    drafter = open_drafter(FOLDER, device="cpu", max_new_tokens=200)
+    drafter = open_drafter(CHECKPOINT, device="cpu", max_new_tokens=200)
 
     cut = drafter.draft(of(image, languages=(Language.EN,), max_new_tokens=4))
     whole = drafter.draft(of(image, languages=(Language.EN,)))
@@ -207,7 +208,7 @@ def test_a_requests_own_limit_takes_the_place_of_the_engines(image: ModelImage) 
 
 
 def test_a_completion_counts_its_tokens_and_says_that_it_ended(image: ModelImage) -> None:
-    engine = Engine(FOLDER, device="cpu", max_new_tokens=300)
+    engine = Engine(CHECKPOINT, device="cpu", max_new_tokens=300)
     completion = engine.generate(question(Task.REPORT_EN, CONTEXT), [image])
     assert completion.is_complete
     assert 10 < completion.token_count < 300

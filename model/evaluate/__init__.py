@@ -1,0 +1,1 @@
+"""How good a model's texts are: scores, their intervals, comparisons, tables."""

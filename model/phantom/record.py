@@ -1,0 +1,156 @@
+"""What is written beside a phantom: its truth, and the conversations that a model learns from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from core.drafting import DraftContext
+from core.report import Language
+from model.phantom.case import Case, Kind, PhantomFinding, Side, Size, View, Zone, draw_case
+from model.phantom.contexts import draw_context
+from model.phantom.wording import Wording, write
+from model.prompts import IMAGE, Task, question
+
+# Wording and context come from generators of their own: a film stays the same if they change.
+_WORDING, _CONTEXT = 1, 2
+_PRIOR = 0.12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """The truth about one phantom, as it stands in `truth.jsonl`.
+
+    Attributes:
+        file: Name of its DICOM file or picture.
+        accession_number: Of its study; empty where it is a picture only.
+        seed: With `index`, what it was drawn from.
+    """
+
+    file: str
+    seed: int
+    index: int
+    case: Case
+    wording: Wording
+    accession_number: str = ""
+
+
+def truth_of(seed: int, index: int, case: Case, file: str, accession_number: str = "") -> Truth:
+    """Return the truth about a phantom, with its reference report."""
+    wording = write(case, np.random.default_rng([seed, index, _WORDING]))
+    return Truth(
+        file=file,
+        seed=seed,
+        index=index,
+        case=case,
+        wording=wording,
+        accession_number=accession_number,
+    )
+
+
+def to_line(truth: Truth) -> str:
+    """Return a truth as one line of JSON."""
+    content = {
+        "file": truth.file,
+        "seed": truth.seed,
+        "index": truth.index,
+        "view": truth.case.view,
+        "accession_number": truth.accession_number,
+        "findings": findings_of(truth.case),
+        "report": {lang: truth.wording.report(lang) for lang in Language},
+        "summary": {lang: truth.wording.summary(lang) for lang in Language},
+    }
+    return json.dumps(content, ensure_ascii=False)
+
+
+def from_line(line: str) -> Truth:
+    """Return the truth that `to_line` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError: The line is none.
+    """
+    held = json.loads(line)
+    report, summary = held["report"], held["summary"]
+    return Truth(
+        accession_number=held.get("accession_number", ""),
+        file=held["file"],
+        seed=held["seed"],
+        index=held["index"],
+        case=Case(
+            findings=tuple(_read_finding(f) for f in held["findings"]), view=View(held["view"])
+        ),
+        wording=Wording(
+            report_en=report["en"],
+            report_ar=report["ar"],
+            summary_en=summary["en"],
+            summary_ar=summary["ar"],
+        ),
+    )
+
+
+def findings_of(case: Case) -> list[dict[str, str]]:
+    """Return a case's findings as plain data."""
+    return [_finding(finding) for finding in case.findings]
+
+
+def _finding(finding: PhantomFinding) -> dict[str, str]:
+    held = {
+        "kind": finding.kind,
+        "side": finding.side,
+        "zone": finding.zone,
+        "size": finding.size,
+    }
+    return {name: str(value) for name, value in held.items() if value is not None}
+
+
+def _read_finding(held: dict[str, str]) -> PhantomFinding:
+    return PhantomFinding(
+        kind=Kind(held["kind"]),
+        side=Side(held["side"]) if "side" in held else None,
+        zone=Zone(held["zone"]) if "zone" in held else None,
+        size=Size(held["size"]) if "size" in held else None,
+    )
+
+
+def context_of(truth: Truth) -> DraftContext:
+    """Return a context such as the study might bring."""
+    rng = np.random.default_rng([truth.seed, truth.index, _CONTEXT])
+    drawn = draw_context(rng)
+    prior = ""
+    if rng.random() < _PRIOR:
+        # Of a case of its own: what was seen then tells nothing of what is seen now.
+        report = write(draw_case(rng), rng).report_en
+        prior = report.partition("IMPRESSION:\n")[2]
+    view = str(truth.case.view) if drawn.view else ""
+    return replace(drawn, view=view, prior_impression=prior)
+
+
+def conversations_of(truth: Truth) -> list[dict[str, Any]]:
+    """Return what a model is to say of a phantom: one record for each of the drafter's tasks.
+
+    The Arabic report is asked for twice: from the English one, and straight from the picture.
+    """
+    wording = truth.wording
+    tasks = {
+        "report_en": (Task.REPORT_EN, None, wording.report_en),
+        "report_ar": (Task.REPORT_AR, wording.report_en, wording.report_ar),
+        "seen_ar": (Task.REPORT_AR, None, wording.report_ar),
+        "summary_en": (Task.SUMMARY_EN, wording.report_en, wording.summary_en),
+        "summary_ar": (Task.SUMMARY_AR, wording.report_ar, wording.summary_ar),
+    }
+    context = context_of(truth)
+    return [
+        {
+            "id": f"{truth.seed}-{truth.index}-{name}",
+            "image": truth.file,
+            "language": name[-2:],
+            "conversations": [
+                {"from": "human", "value": f"{IMAGE}\n{question(task, context, source)}"},
+                {"from": "gpt", "value": answer},
+            ],
+        }
+        for name, (task, source, answer) in tasks.items()
+    ]

@@ -1,0 +1,195 @@
+"""Conversations as rows of tokens: what is shown, what is to be learnt, which pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from core.errors import TrainingDataError
+from model.prompts import END_OF_TURN, HEADER_END, HEADER_START, encode, encode_text
+from model.train.conversations import Conversation
+from model.vision import ImageGeometry, to_pixel_values
+
+IGNORED = -100
+# Roles, breaks and the system's words come again with every conversation; reports do not.
+_LONGEST_REMEMBERED = 200
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """One conversation in tokens.
+
+    Attributes:
+        ids: The tokens.
+        labels: The same where it is learnt, `IGNORED` elsewhere.
+        pictures: Which pictures it shows.
+    """
+
+    ids: tuple[int, ...]
+    labels: tuple[int, ...]
+    pictures: tuple[int, ...]
+
+
+def encode_conversation(
+    tokenizer: Any, said: Conversation, geometry: ImageGeometry, *, learns_quotes: bool = False
+) -> tuple[list[int], list[int]]:
+    """Return the ids of a conversation, with the engine's own prompt, and its labels.
+
+    Labels stand on the answers and the marks that end them, nowhere else.
+
+    Args:
+        tokenizer: The model's.
+        said: The conversation.
+        geometry: How many tokens a picture takes.
+        learns_quotes: Labels stand on the text behind a question's first blank line too. There a
+            prompt quotes the report to work from, which is as good to learn a language by.
+    """
+    start, end, end_of_turn = tokenizer.convert_tokens_to_ids(
+        [HEADER_START, HEADER_END, END_OF_TURN]
+    )
+    break_ids = encode_text(tokenizer, "\n\n")
+
+    def header(role: str) -> list[int]:
+        return [start, *encode_text(tokenizer, role), end, *break_ids]
+
+    ids: list[int] = []
+    labels: list[int] = []
+    for index, turn in enumerate(said.turns):
+        if index == 0:
+            asked = encode(
+                tokenizer,
+                turn.question,
+                image_count=len(said.images),
+                tokens_per_image=geometry.token_count,
+            )
+        else:
+            question = encode_text(tokenizer, turn.question)
+            asked = [*header("user"), *question, end_of_turn, *header("assistant")]
+        ids += asked
+        labels += [IGNORED] * len(asked)
+        if learns_quotes and "\n\n" in turn.question:
+            quoted = encode_text(tokenizer, turn.question.partition("\n\n")[2])
+            tail = 1 + len(header("assistant"))  # the question's end and the answer's head
+            place = len(ids) - tail - len(quoted)
+            if ids[place : place + len(quoted)] == quoted:
+                labels[place : place + len(quoted)] = quoted
+        answer = [*encode_text(tokenizer, turn.answer), end_of_turn]
+        ids += answer
+        labels += answer
+    return ids, labels
+
+
+class _Remembering:
+    """A tokenizer that encodes the same piece of a prompt once."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.convert_tokens_to_ids = tokenizer.convert_tokens_to_ids
+        self._known: dict[str, list[int]] = {}
+
+    def encode(self, text: str, **options: bool) -> list[int]:
+        """Return the ids of a text, always with the same options."""
+        if text not in self._known:
+            ids = self._tokenizer.encode(text, **options)
+            if len(text) > _LONGEST_REMEMBERED:
+                return ids
+            self._known[text] = ids
+        return self._known[text]
+
+
+class Samples:
+    """A data set in tokens, with the pictures' features where they are few enough to keep."""
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        data: Sequence[Conversation],
+        geometry: ImageGeometry,
+        *,
+        longest: int,
+        learns_quotes: bool = False,
+    ) -> None:
+        """Encode every conversation.
+
+        Raises:
+            TrainingDataError: One is longer than the model's context.
+        """
+        self._pad = tokenizer.pad_token_id or 0
+        self.geometry = geometry
+        files = dict.fromkeys(file for said in data for file in said.images)
+        self.files = tuple(files)
+        places = {file: index for index, file in enumerate(files)}
+        self._samples = []
+        remembering = _Remembering(tokenizer)
+        for said in data:
+            ids, labels = encode_conversation(
+                remembering, said, geometry, learns_quotes=learns_quotes
+            )
+            if len(ids) > longest:
+                raise TrainingDataError(
+                    f"The record {said.id} takes {len(ids)} tokens; the model has room for "
+                    f"{longest}."
+                )
+            pictures = tuple(places[file] for file in said.images)
+            self._samples.append(Sample(ids=tuple(ids), labels=tuple(labels), pictures=pictures))
+        self._features_of: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self._kept: dict[int, torch.Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def order(self, rng: np.random.Generator, together: int) -> list[int]:
+        """Return an order in which those that come together are about as long (less padding)."""
+        rows = rng.permutation(len(self))
+        chunk = together * 32
+        lengths = np.array([len(sample.ids) for sample in self._samples])
+        batches: list[list[int]] = []
+        for start in range(0, len(rows), chunk):
+            part = rows[start : start + chunk]
+            part = part[np.argsort(lengths[part], kind="stable")]
+            batches += [part[i : i + together].tolist() for i in range(0, len(part), together)]
+        # A last, shorter one stays last, so that all others begin where a step begins.
+        mixed = sorted(rng.permutation(len(batches)), key=lambda i: len(batches[i]) < together)
+        return [row for i in mixed for row in batches[i]]
+
+    def keep_features(self, features_of: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        """Compute each picture's features once, when it is first needed: the tower stands still.
+
+        Args:
+            features_of: From pictures (N, 3, S, S) to what the projector is given (N, P*P, D).
+        """
+        self._features_of = features_of
+
+    def _features(self, places: Sequence[int]) -> torch.Tensor:
+        new = [place for place in dict.fromkeys(places) if place not in self._kept]
+        if new and self._features_of:
+            self._kept.update(zip(new, self._features_of(self._pixels(new)), strict=True))
+        return torch.stack([self._kept[place] for place in places])
+
+    def _pixels(self, places: Sequence[int]) -> torch.Tensor:
+        rows = []
+        for place in places:
+            with Image.open(self.files[place]) as image:
+                pixels = np.asarray(image.convert("RGB"))
+            rows.append(torch.from_numpy(to_pixel_values(pixels, self.geometry.size)))
+        return torch.stack(rows)
+
+    def batch(self, rows: list[int], seed: int) -> dict[str, torch.Tensor]:
+        """Return ids and labels (B, T), padded on the right, and pictures or their features."""
+        del seed
+        chosen = [self._samples[row] for row in rows]
+        length = max(len(sample.ids) for sample in chosen)
+        ids = torch.full((len(rows), length), self._pad)
+        labels = torch.full((len(rows), length), IGNORED)
+        for row, sample in enumerate(chosen):
+            ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
+            labels[row, : len(sample.ids)] = torch.tensor(sample.labels)
+        places = [place for sample in chosen for place in sample.pictures]
+        if self._features_of is None:
+            return {"ids": ids, "labels": labels, "pixels": self._pixels(places)}
+        return {"ids": ids, "labels": labels, "features": self._features(places)}
