@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/pip --disable-pip-version-check
 ARGS ?=
+# Processes that share the tests.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-draft check-quality docs demo-checkpoint clean
@@ -37,8 +39,8 @@ fix: setup ## Mend what ruff can mend
 test-deps: ## Install the foreign peers that the tests talk to (apt and npm)
 	@deploy/test-deps.sh
 
-test: setup test-deps ## Run the tests; ARGS="tests/unit -k lifecycle" for some of them
-	$(BIN)/pytest $(ARGS)
+test: setup test-deps ## Run the tests; ARGS="tests/unit -k lifecycle" for some of them, ARGS="-n 0" in one process
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 test-kill: setup ## Kill the node's processes while instances arrive; ARGS="--seeds 20 --instances 5000"
 	PYTHONPATH=tests $(BIN)/python -m service.test_node_kill $(ARGS)

@@ -74,9 +74,9 @@ def _own_node(settings: Settings, calling: str, *, over_tls: bool) -> Peer:
     Raises:
         SettingsError: It has no TLS port.
     """
+    from core.tls_context import PeerTls
     from dicom_node.client import Peer
     from dicom_node.tls import own_pair
-    from dicom_node.tls_context import PeerTls
 
     node = settings.node
     host = "127.0.0.1" if node.host == "0.0.0.0" else node.host  # noqa: S104  every address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import redis
@@ -13,6 +13,7 @@ from core import broker, database
 from core.blobs import InstanceFiles
 from core.errors import TaqrirError
 from core.settings import EMBEDDED, PacsSettings, RisSettings, Settings
+from core.settings_delivery import DicomwebSettings
 from core.settings_node import NodeTlsSettings
 
 _TIMEOUT_SECONDS = 5.0
@@ -43,6 +44,8 @@ def run_checks(settings: Settings) -> Iterator[Check]:
         yield _ask("node tls", partial(_check_node_tls, settings, tls))
     for pacs in settings.pacs:
         yield _ask(f"pacs {pacs.name}", partial(_check_pacs, settings, pacs))
+    for service in settings.dicomweb:
+        yield _ask(f"dicomweb {service.name}", partial(_check_dicomweb, settings, service))
     for ris in settings.ris:
         yield _ask(f"ris {ris.name}", partial(_check_ris, ris))
     if not settings.senders:
@@ -113,9 +116,9 @@ def _check_node_tls(settings: Settings, tls: NodeTlsSettings) -> tuple[str, list
 
 
 def _check_pacs(settings: Settings, pacs: PacsSettings) -> tuple[str, list[str]]:
+    from core.tls_context import peer_tls
     from dicom_node import client
     from dicom_node.tls_check import check_pacs_tls
-    from dicom_node.tls_context import peer_tls
 
     warnings = check_pacs_tls(settings, pacs)
     client.echo(
@@ -131,6 +134,18 @@ def _check_pacs(settings: Settings, pacs: PacsSettings) -> tuple[str, list[str]]
     )
     over = " over TLS" if pacs.tls else ""
     return f"{pacs.ae_title} on {pacs.host}:{pacs.port} answers C-ECHO{over}", warnings
+
+
+def _check_dicomweb(settings: Settings, service: DicomwebSettings) -> tuple[str, list[str]]:
+    from dicom_node import dicomweb
+    from worker.destinations.dicomweb import web_peer_of
+
+    dicomweb.probe(replace(web_peer_of(settings, service), answer_seconds=_TIMEOUT_SECONDS))
+    has_secret = bool(service.token.get_secret_value() or service.username)
+    warnings = []
+    if has_secret and service.url.startswith("http:"):
+        warnings.append("token or password go over http, readable for everybody on the way")
+    return f"{service.url} answers a search", warnings
 
 
 def _check_ris(ris: RisSettings) -> str:

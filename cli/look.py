@@ -16,7 +16,14 @@ from sqlalchemy.orm import Session
 
 from cli.disk import describe_disk, describe_retention, disk_lines
 from cli.options import as_json, open_database, print_json, with_settings
+from cli.order_lines import (
+    describe_orders,
+    orders_lines,
+    orders_of_study,
+    study_orders_lines,
+)
 from cli.settings_page import describe_settings
+from cli.turns import describe_turns, turn_lines
 from core import commitments, confirmation, outbox, store
 from core.audit_backlog import shipping_state
 from core.blobs import InstanceFiles
@@ -100,6 +107,7 @@ def _status(session: Session, settings: Settings) -> dict[str, Any]:
         ],
         "commitments": dict(commitments.count_commitments(session)),
         "troubled_commitments": list(commitments.unreported(session)),
+        **describe_orders(session),
         "queues": _queues(settings),
         "heartbeats": {
             name: round((now - at).total_seconds(), 1)
@@ -155,11 +163,12 @@ def _status_text(report: dict[str, Any]) -> str:
     if any(report["commitments"].values()):
         numbers = "  ".join(f"{state} {n}" for state, n in report["commitments"].items())
         lines.append(f"Commitments {numbers}")
+    lines += orders_lines(report)
     for queue, waiting in report["queues"].items():
         age = report["heartbeats"].get(f"worker:{queue}")
         taken = "no beat taken yet" if age is None else f"last beat taken {age:.0f} s ago"
-        messages = "broker away" if waiting is None else f"{waiting} waiting"
-        lines.append(f"Queue       {queue}: {messages}, {taken}")
+        rings = "broker away" if waiting is None else f"{waiting} waiting"
+        lines.append(f"Queue       {queue}: {rings}, {taken}")
     lines += _audit_lines(report["audit"])
     files = report["files"]
     lines.append(
@@ -254,6 +263,8 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
             }
             for draft in drafts
         ],
+        "orders": orders_of_study(session, study),
+        "conversation": describe_turns(session, study),
         "deliveries": [
             {
                 "destination": row.destination,
@@ -305,8 +316,10 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
         lines.append(f"Dismissed {report['dismissed_at'].astimezone():%Y-%m-%d %H:%M:%S}")
     if with_timeline:
         lines += ["Timeline", *(timeline_line(row) for row in report["timeline"])]
+    lines += study_orders_lines(report["orders"])
     for draft in report["drafts"]:
         lines += ["", *_draft_lines(draft)]
+    lines += turn_lines(report["conversation"])
     if report["deliveries"]:
         lines += ["", "Deliveries"]
     for row in report["deliveries"]:
@@ -353,6 +366,7 @@ def _draft_lines(draft: dict[str, Any]) -> list[str]:
             lines += [f"    {line}" for line in section["text"].splitlines()]
     lines += [f"  {f['severity']}: {f['code']}: {f['message']}" for f in report["findings"]]
     lines += [f"  seen: {f['sop_instance_uid']}: {f['reason']}" for f in report["frames"]]
+    lines += [f"  note: {reason}" for reason in draft["selection"].get("reasons", ())]
     return lines
 
 

@@ -16,9 +16,12 @@ from core.errors import TaqrirError
 _MODULES = {
     "run": ("up", "worker"),
     "node": ("node",),
+    "orders": ("orders",),
     "look": ("status", "show", "settings"),
     "act": ("send", "retry", "check"),
     "complete": ("complete",),
+    "hl7": ("hl7",),
+    "ask": ("ask",),
     "rules": ("rules",),
     "retention": ("dismiss", "purge"),
     "model": ("model",),

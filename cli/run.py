@@ -11,6 +11,7 @@ import redis
 
 from cli.node import node_programs
 from cli.options import with_settings
+from cli.orders import describe, orders_programs
 from cli.running import command_line, only_one, open_database, supervise, wait_for_stop
 from cli.supervisor import Program
 from core import broker, database, log, metrics
@@ -36,6 +37,7 @@ def up(settings: Settings, config: Path | None) -> None:
         programs = [
             *_broker_program(settings),
             *node_programs(settings, config),
+            *orders_programs(settings, config),
             *_worker_programs(config),
         ]
         supervise(programs, lambda: click.echo(_describe(settings)))
@@ -95,8 +97,6 @@ def _prepare(settings: Settings) -> None:
         raise SettingsError(
             f"checks.severities names no check: {', '.join(unknown)}; docs/checks.md lists them"
         )
-    if settings.orders.peers:
-        click.echo("taqrir: [orders] has no effect in this release", err=True)
     check_models(settings)
     open_database(settings)
 
@@ -139,9 +139,11 @@ def _describe(settings: Settings) -> str:
     lines = [
         f"taqrir is up: {where}, data in {settings.data_dir}",
         f"  senders: {', '.join(s.ae_title for s in settings.senders) or 'none: nobody may send'}",
-        f"  archives: {', '.join(p.name for p in settings.pacs) or 'none'}",
+        f"  archives: {', '.join(a.name for a in settings.archives) or 'none'}",
         f"  information systems: {', '.join(r.name for r in settings.ris) or 'none'}",
     ]
+    if "orders" in settings.model_fields_set:
+        lines.append(f"  orders: {describe(settings).removeprefix('taqrir takes orders ')}")
     return "\n".join(lines)
 
 

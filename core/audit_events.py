@@ -43,6 +43,7 @@ class Alert(StrEnum):
     ASSOCIATION_REFUSED = "association refused"
     TLS_FAILED = "TLS handshake failed"
     USER_REFUSED = "user identity refused"
+    ORDERS_REFUSED = "HL7 connection refused"
     FORGED_REPORT = "storage commitment report that nobody asked for, or from a stranger"
     AUDIT_GAP = "audit messages could not be written"
 
@@ -51,6 +52,7 @@ _ALERT_TYPES = {
     Alert.ASSOCIATION_REFUSED: _NODE_AUTHENTICATION,
     Alert.TLS_FAILED: _NODE_AUTHENTICATION,
     Alert.USER_REFUSED: _NODE_AUTHENTICATION,
+    Alert.ORDERS_REFUSED: _NODE_AUTHENTICATION,
     Alert.FORGED_REPORT: _USE_OF_RESTRICTED_FUNCTION,
     Alert.AUDIT_GAP: _RECORDING_STOPPED,
 }

@@ -1,5 +1,8 @@
 """SENT becomes CONFIRMED: the archive is asked to commit to what it was sent (PS3.4 J).
 
+Where an archive offers no commitment its objects are looked up instead, by the same rows
+(`worker.lookup`): each look is a transaction of its own.
+
 The transaction's UID stands in the row before the archive is asked, so that a report may come at
 any time and on any association. A delivery awaits a report while it is SENT and has a
 `commitment_until`; everything else that comes (a repeated report, one of another archive) changes
@@ -43,9 +46,14 @@ def new_transaction_uid() -> str:
     return f"2.25.{uuid.uuid4().int}"
 
 
-def due(session: Session, destination: str, *, at: datetime) -> list[list[Row]]:
-    """Return what a destination is to be asked for now, the objects of one study together."""
-    rows = session.execute(
+def due(
+    session: Session, destination: str, *, at: datetime, only_doubtful: bool = False
+) -> list[list[Row]]:
+    """Return what a destination is to be asked for now, the objects of one study together.
+
+    Only what its own yes left doubtful, where the site wants no other proof of it.
+    """
+    query = (
         select(Delivery, Artifact)
         .join(Artifact, Artifact.id == Delivery.artifact_id)
         .where(
@@ -57,7 +65,10 @@ def due(session: Session, destination: str, *, at: datetime) -> list[list[Row]]:
         )
         .order_by(Delivery.study_id, Delivery.id)
         .limit(_MOST_DELIVERIES)
-    ).all()
+    )
+    if only_doubtful:
+        query = query.where(Delivery.is_doubtful)
+    rows = session.execute(query).all()
     pairs = [(row[0], row[1]) for row in rows]
     return [list(group) for _, group in groupby(pairs, key=lambda pair: pair[0].study_id)]
 
@@ -153,16 +164,19 @@ def settle(
     denied: Mapping[str, str],
     at: datetime,
     actor: str,
+    denial: str = "does not commit to it",
 ) -> tuple[int, int]:
     """Apply an archive's report; return how many it confirmed and denied.
 
-    Both lists go by SOP Instance UID, the denied ones with their reasons. An object in neither goes
-    on waiting; one in both was denied.
+    `denial` says what an archive that took an object does not do. Both lists go by SOP Instance
+    UID, the denied ones with their reasons. An object in neither goes on waiting; one in both was
+    denied.
     """
     confirmed = refused = 0
     for delivery, artifact in awaiting(session, transaction_uid):
         if artifact.uid in denied:
-            refused += _deny(session, delivery, artifact, denied[artifact.uid], at=at, actor=actor)
+            why = f"{denial}: {denied[artifact.uid]}"
+            refused += _deny(session, delivery, artifact, why, at=at, actor=actor)
         elif artifact.uid in committed:
             confirmed += _confirm(session, delivery, artifact, at=at, actor=actor)
     return confirmed, refused
@@ -215,7 +229,7 @@ def _deny(
 ) -> bool:
     denials = delivery.commitment_denials + 1
     is_parked = denials >= _DENIALS_UNTIL_PARKED
-    reason = f"the archive took the object and does not commit to it: {why}"
+    reason = f"the archive took the object and {why}"
     values = {
         "state": DeliveryState.PARKED if is_parked else DeliveryState.PENDING,
         "commitment_denials": denials,

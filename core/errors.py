@@ -14,6 +14,7 @@ TaqrirError
     ├── UnreadableMessageError    a received HL7 message that cannot be understood
     ├── UnsupportedPixelsError    no picture can be made of a frame
     ├── CheckpointError      a model folder that cannot be loaded
+    ├── PromptTooLongError   what is asked does not fit into the model's context
     ├── NotForUsError        the study holds nothing that we draft for
     ├── PatientConflictError one Study Instance UID, two patients
     └── TextIntegrityError   what is about to be sent does not read back as it was written
@@ -26,7 +27,16 @@ from __future__ import annotations
 
 
 class TaqrirError(Exception):
-    """The root of every error that Taqrir raises on purpose."""
+    """The root of every error that Taqrir raises on purpose.
+
+    Attributes:
+        words: A peer's own words, where it gave some. They may name a patient: they go into the
+            timeline, which retention empties, and never into a log.
+    """
+
+    def __init__(self, *sentence: str, words: str = "") -> None:
+        super().__init__(*sentence)
+        self.words = words
 
 
 class SettingsError(TaqrirError):
@@ -75,6 +85,10 @@ class UnsupportedPixelsError(PermanentError):
 
 class CheckpointError(PermanentError):
     """A model folder cannot be loaded."""
+
+
+class PromptTooLongError(PermanentError):
+    """Question and pictures do not fit into the model's context; a shorter one may."""
 
 
 class NotForUsError(PermanentError):

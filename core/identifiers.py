@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
+from enum import StrEnum
 
 from core.report import Language
 
@@ -23,14 +24,43 @@ def _derived_uid(*parts: str) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, chr(31).join(parts)).int}"
 
 
-def document_uid(study_uid: str, report_version: int, kind: str, language: Language) -> str:
-    """Return the SOP Instance UID of a document (kind: ``sr``, later ``pdf`` and others)."""
-    return _derived_uid("instance", study_uid, str(report_version), kind, language)
+class DocumentKind(StrEnum):
+    """What a DICOM object of ours is; a part of its UIDs, so no value may ever change."""
+
+    SR = "sr"
+    PDF = "pdf"
+    KEY_IMAGE = "sc"
+    KEY_OBJECTS = "ko"
+    REJECTION = "ko-reject"
 
 
-def document_series_uid(study_uid: str, report_version: int, kind: str, language: Language) -> str:
+def document_uid(
+    study_uid: str,
+    report_version: int,
+    kind: str,
+    language: Language | None,
+    *,
+    number: int = 0,
+) -> str:
+    """Return the SOP Instance UID of a document.
+
+    Args:
+        study_uid: Of the study.
+        report_version: Of the draft, or of what was signed.
+        kind: Of `DocumentKind`.
+        language: None for an object that has no language or several.
+        number: Tells several objects of one version apart, as key images.
+    """
+    # Without a number nothing is added: so the UIDs are those that releases without it gave.
+    parts = [study_uid, str(report_version), kind, language or "", *([str(number)] * bool(number))]
+    return _derived_uid("instance", *parts)
+
+
+def document_series_uid(
+    study_uid: str, report_version: int, kind: str, language: Language | None
+) -> str:
     """Return the Series Instance UID of a document: a series each, since viewers show one of it."""
-    return _derived_uid("series", study_uid, str(report_version), kind, language)
+    return _derived_uid("series", study_uid, str(report_version), kind, language or "")
 
 
 def message_control_id(study_uid: str, report_version: int, destination: str, kind: str) -> str:

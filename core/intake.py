@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import outbox, store
+from core import outbox, patients, store
 from core.index_rows import ADMITTED_IMAGE, IndexRows, StudyEntry
 from core.lifecycle import Event, State
 from core.received import Admission, Outcome, ReceivedInstance
@@ -118,6 +118,7 @@ class _Batch:
     def _take_attributes(self, study: StudyEntry, received: ReceivedInstance) -> None:
         if received.study != study.newest:
             _take_attributes(study.row, received)
+            patients.identify(self._session, study.row)
             study.newest = received.study
         reason = received.text_problem
         if reason and self._rows.is_first_text_problem(study, reason):

@@ -61,6 +61,19 @@ class DeliveryState(StrEnum):
     DROPPED = "DROPPED"
 
 
+class Origin(StrEnum):
+    """How a report version came to be."""
+
+    MODEL = "model"
+    # The same text under a corrected header, after the earlier version was sent.
+    RENEWED = "renewed"
+    SIGNED = "signed"
+    CORRECTED = "corrected"
+    ADDENDED = "addended"
+    # No text: it takes back what stands in archives and information systems.
+    WITHDRAWN = "withdrawn"
+
+
 class CommitmentState(StrEnum):
     """Where a storage commitment that a sender asked for is.
 
@@ -72,6 +85,31 @@ class CommitmentState(StrEnum):
     REPORTING = "REPORTING"
     REPORTED = "REPORTED"
     UNREPORTED = "UNREPORTED"
+
+
+class MessageState(StrEnum):
+    """Where a received HL7 message is.
+
+    RECEIVED waits to be processed, IGNORED asks nothing of us, FAILED was not understood or could
+    not be followed: a person must look, and may play it again.
+    """
+
+    RECEIVED = "RECEIVED"
+    APPLIED = "APPLIED"
+    IGNORED = "IGNORED"
+    FAILED = "FAILED"
+
+
+class OrderState(StrEnum):
+    """Where an order is.
+
+    WAITING has found no study yet; CONFLICT found one of another patient and is never used.
+    """
+
+    WAITING = "WAITING"
+    ATTACHED = "ATTACHED"
+    CONFLICT = "CONFLICT"
+    CANCELLED = "CANCELLED"
 
 
 _S, _E = State, Event

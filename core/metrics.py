@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from core import outbox, store
+from core import messages, ordering, outbox, store
 from core.clock import Clock, utcnow
 from core.database import reading
 from core.lifecycle import State
@@ -86,6 +86,21 @@ def _events(session: Session, at: datetime) -> Iterable[_Sample]:
     return [((row[0],), row[1]) for row in session.execute(query)]
 
 
+def _messages(session: Session, at: datetime) -> Iterable[_Sample]:
+    del at
+    return [((state,), count) for state, count in messages.count_messages(session).items()]
+
+
+def _oldest_message(session: Session, at: datetime) -> Iterable[_Sample]:
+    oldest = messages.oldest_received(session)
+    return [((), (at - oldest).total_seconds() if oldest else 0.0)]
+
+
+def _orders(session: Session, at: datetime) -> Iterable[_Sample]:
+    del at
+    return [((state,), count) for state, count in ordering.count_orders(session).items()]
+
+
 def _heartbeats(session: Session, at: datetime) -> Iterable[_Sample]:
     return [
         ((name,), (at - beat_at).total_seconds())
@@ -146,6 +161,26 @@ METRICS = (
         help="Lines of all timelines, by event",
         labels=("event",),
         count=_events,
+    ),
+    MetricSource(
+        name="taqrir_hl7_messages",
+        kind="gauge",
+        help="HL7 messages received, in each state",
+        labels=("state",),
+        count=_messages,
+    ),
+    MetricSource(
+        name="taqrir_hl7_oldest_received_seconds",
+        kind="gauge",
+        help="How long the message that waits longest has waited to be followed",
+        count=_oldest_message,
+    ),
+    MetricSource(
+        name="taqrir_orders",
+        kind="gauge",
+        help="Orders in each state; a conflict is of another patient than its study",
+        labels=("state",),
+        count=_orders,
     ),
     MetricSource(
         name="taqrir_heartbeat_age_seconds",

@@ -7,17 +7,20 @@ and are never made again: every resend is those bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from core import store
-from core.lifecycle import DeliveryState, State
+from core import channels, patients, store
+from core.lifecycle import DeliveryState
 from core.tables import Artifact, Delivery, Draft, Study
+
+# Kinds of destination that keep a patient's messages in the order of their sending.
+_IN_TURN = "ris:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +59,36 @@ def plan(session: Session, draft: Draft, planned: Sequence[Planned], *, at: date
             )
 
 
-def due(session: Session, *, at: datetime) -> Sequence[int]:
-    """Return ids of deliveries to attempt now, oldest first.
+def due(
+    session: Session, *, at: datetime, study: int | None = None, delivery: int | None = None
+) -> Sequence[int]:
+    """Return ids of deliveries to attempt now, oldest first; of all, of a study, or of one.
 
     Of one study and destination only the first unfinished one is due: an Arabic SR refers to the
-    English one and must not overtake it.
+    English one and must not overtake it. An information system gets all of a patient's messages in
+    turn. A destination that cannot be reached, or that has had its
+    share, is left alone (`core.channels`). While a merge is pending nothing is due.
     """
+    query = select(Delivery.id).where(
+        Delivery.state == DeliveryState.PENDING,
+        Delivery.next_attempt_at <= at,
+        or_(Delivery.lease_until.is_(None), Delivery.lease_until < at),
+        ~_is_preceded(),
+        ~_is_preceded_for_patient(),
+        ~channels.is_held(at),
+        ~patients.pending(),
+    )
+    if study is not None:
+        query = query.where(Delivery.study_id == study)
+    if delivery is not None:
+        query = query.where(Delivery.id == delivery)
+    return session.scalars(query.order_by(Delivery.id)).all()
+
+
+def _is_preceded() -> ColumnElement[bool]:
+    """Return the condition that an earlier delivery of the same study goes there first."""
     earlier = aliased(Delivery)
-    blocked = (
+    return (
         select(earlier.id)
         .where(
             earlier.study_id == Delivery.study_id,
@@ -73,26 +98,47 @@ def due(session: Session, *, at: datetime) -> Sequence[int]:
         )
         .exists()
     )
-    return session.scalars(
-        select(Delivery.id)
+
+
+def _is_preceded_for_patient() -> ColumnElement[bool]:
+    """Return the condition that an earlier message of the same patient goes there first."""
+    earlier, other, own = aliased(Delivery), aliased(Study), aliased(Study)
+    return (
+        select(earlier.id)
+        .join(other, other.id == earlier.study_id)
+        .join(own, own.patient_id == other.patient_id)
         .where(
-            Delivery.state == DeliveryState.PENDING,
-            Delivery.next_attempt_at <= at,
-            or_(Delivery.lease_until.is_(None), Delivery.lease_until < at),
-            ~blocked,
+            own.id == Delivery.study_id,
+            own.patient_id != "",
+            Delivery.destination.startswith(_IN_TURN),
+            earlier.destination == Delivery.destination,
+            earlier.state == DeliveryState.PENDING,
+            earlier.id < Delivery.id,
         )
-        .order_by(Delivery.id)
-    ).all()
+        .exists()
+    )
 
 
 def claim(
-    session: Session, delivery: int, *, owner: str, at: datetime, lease: timedelta
+    session: Session,
+    delivery: int,
+    *,
+    owner: str,
+    at: datetime,
+    lease: timedelta,
+    pace: Callable[[str], int] = lambda _name: 0,
 ) -> Delivery | None:
-    """Take a due delivery; None where it is not due or somebody else has it."""
+    """Take a due delivery; None where it is not due or somebody else has it.
+
+    `pace` says how many attempts in a minute a destination wants at most, 0: as many as it takes.
+    """
     # Locked before the look: two senders may both find it due, and the slower one would then read
     # the claim of the quicker one as the row's own past.
     row = session.get(Delivery, delivery, with_for_update=True)
-    if row is None or delivery not in set(due(session, at=at)):
+    if row is None or not due(session, at=at, delivery=delivery):
+        return None
+    name = row.destination
+    if not channels.enter(session, name, at=at, lease=lease, per_minute=pace(name)):
         return None
     written = session.execute(
         update(Delivery)
@@ -116,17 +162,9 @@ def claim(
     return row
 
 
-def is_current(session: Session, delivery: Delivery) -> bool:
-    """Tell whether a delivery's draft is still the study's own: not superseded, not withheld."""
-    row = session.execute(
-        select(Study.state, Study.version, Draft.study_version)
-        .join(Draft, Draft.study_id == Study.id)
-        .where(Draft.id == delivery.draft_id)
-    ).one()
-    return bool(row[1] == row[2] and row[0] in {State.IN_REVIEW, State.SIGNED})
-
-
-def keep_content(session: Session, artifact: Artifact, content: bytes) -> bytes:
+def keep_content(
+    session: Session, artifact: Artifact, content: bytes, *, header_digest: str = ""
+) -> bytes:
     """Store an artifact's bytes before they are first sent; return the ones that stand.
 
     Of two senders that render at once the first wins, and both send its bytes.
@@ -134,7 +172,11 @@ def keep_content(session: Session, artifact: Artifact, content: bytes) -> bytes:
     session.execute(
         update(Artifact)
         .where(Artifact.id == artifact.id, Artifact.content.is_(None))
-        .values(content=content, sha256=hashlib.sha256(content).hexdigest())
+        .values(
+            content=content,
+            sha256=hashlib.sha256(content).hexdigest(),
+            header_digest=header_digest,
+        )
         .execution_options(synchronize_session=False)
     )
     session.refresh(artifact)
@@ -149,6 +191,7 @@ def finish(
     at: datetime,
     actor: str,
     reason: str = "",
+    is_doubtful: bool = False,
 ) -> None:
     """End an attempt: SENT, PARKED or DROPPED, with the peer's own words."""
     values: dict[str, Any] = {
@@ -159,7 +202,7 @@ def finish(
     }
     if state is DeliveryState.SENT:
         # Its archive is asked for confirmation from the beginning.
-        values |= {"sent_at": at, "commitment_asks": 0}
+        values |= {"sent_at": at, "commitment_asks": 0, "is_doubtful": is_doubtful}
     if _write(session, delivery, values):
         _note(session, delivery, f"delivery_{state.lower()}", at=at, actor=actor, reason=reason)
 
@@ -246,6 +289,7 @@ def retry_parked(session: Session, study: int, *, at: datetime, actor: str) -> i
         delivery.next_attempt_at = at
         delivery.first_attempt_at = None
         delivery.dismissed_at = None
+        delivery.is_doubtful = False
         delivery.commitment_denials = 0
         _note(session, delivery, "delivery_retried", at=at, actor=actor, reason="")
     session.flush()
@@ -254,6 +298,7 @@ def retry_parked(session: Session, study: int, *, at: datetime, actor: str) -> i
 
 def hurry(session: Session, study: int, *, at: datetime) -> int:
     """Make a study's waiting deliveries due at once; return how many."""
+    channels.release(session, study)
     written = session.execute(
         update(Delivery)
         .where(Delivery.study_id == study, Delivery.state == DeliveryState.PENDING)

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from core import store
 from core.lifecycle import DeliveryState, State
 from core.settings import Settings
-from core.tables import Artifact, AuditEvent, Delivery, Draft, Instance, Series, Study
+from core.tables import Artifact, AuditEvent, Delivery, Draft, Instance, Series, Study, Turn
 
 # Nothing of it is decided yet.
 _IN_WORK = (State.RECEIVING, State.QUEUED, State.DRAFTING)
@@ -83,7 +83,7 @@ class RetentionPolicy:
     @classmethod
     def of(cls, settings: Settings) -> RetentionPolicy:
         """Return the policy of a site."""
-        confirming = {f"pacs:{pacs.name}" for pacs in settings.pacs if pacs.confirm != "none"}
+        confirming = {a.destination for a in settings.archives if a.confirm != "none"}
         return cls(days=settings.retention.days, confirming=frozenset(confirming))
 
 
@@ -255,8 +255,11 @@ def purge_rows(
     session.execute(delete(Series).where(Series.study_id == study))
     drafts = select(Draft.id).where(Draft.study_id == study)
     session.execute(update(Artifact).where(Artifact.draft_id.in_(drafts)).values(content=None))
+    session.execute(delete(Turn).where(Turn.study_id == study))
     # The rows stay: the next draft's number follows theirs, so that no identifier comes back.
-    session.execute(update(Draft).where(Draft.study_id == study).values(report="", selection={}))
+    session.execute(
+        update(Draft).where(Draft.study_id == study).values(report="", selection={}, changes={})
+    )
     _forget_words(session, study)
     for column in _BLANKED:
         setattr(row, column, "")

@@ -10,7 +10,9 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from core.report import Language, Severity
+from core.report import ArabicSource, Language, Severity
+from core.settings_delivery import DicomwebSettings, SigningSettings, WithdrawalSettings
+from core.settings_documents import KeyImagesSettings, PdfSettings, SrSettings
 from core.settings_model import RemoteSettings, TextModelSettings
 from core.settings_node import (
     AuditSettings,
@@ -20,6 +22,7 @@ from core.settings_node import (
     RuleSettings,
     SenderSettings,
 )
+from core.settings_orders import OrdersSettings
 from core.settings_types import AETitle, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
@@ -56,13 +59,24 @@ class PacsSettings(Section):
     host: str = Field(description="address")
     port: Port = Field(104, description="DICOM port")
     tls: PacsTlsSettings | None = Field(None, description="DICOM TLS: `[pacs.tls]`")
-    confirm: Literal["none", "commitment"] = Field(
+    confirm: Literal["none", "find", "commitment"] = Field(
         "none",
         description=(
             "proof that is asked for after a send: `commitment` asks for storage commitment and "
-            "waits for its report, `none` takes the archive's Success for it"
+            "waits for its report, `find` looks it up by C-FIND, `none` takes the archive's "
+            "Success for it"
         ),
     )
+    per_minute: int = Field(0, ge=0, description="most objects in a minute; 0: as many as it takes")
+
+    @property
+    def destination(self) -> str:
+        """Its name in rows, log and timeline."""
+        return f"pacs:{self.name}"
+
+
+class RisTlsSettings(PacsTlsSettings):
+    """TLS towards an information system; the settings are those of an archive."""
 
 
 class RisSettings(Section):
@@ -74,23 +88,24 @@ class RisSettings(Section):
     draft_status: Literal["R", "P", "I", "S"] = Field(
         "R", description="OBR-25 of an unsigned draft (HL7 table 0123)"
     )
+    ack_mode: Literal["original", "enhanced"] = Field(
+        "original",
+        description=(
+            "what its yes is: `original` an application's (AA), `enhanced` that it has stored the "
+            "message (CA)"
+        ),
+    )
+    tls: RisTlsSettings | None = Field(None, description="TLS: `[ris.tls]`")
     receiving_application: str = Field("", max_length=180, description="MSH-5")
     receiving_facility: str = Field("", max_length=180, description="MSH-6")
+    per_minute: int = Field(
+        0, ge=0, description="most messages in a minute; 0: as many as it takes"
+    )
 
-
-class OrderPeerSettings(Section):
-    """Who may send us orders."""
-
-    host: str = Field(description="address")
-    sending_application: str = Field("", description="MSH-3, if given it must match")
-
-
-class OrdersSettings(Section):
-    """Our MLLP listener for orders and merges; this release does not listen yet."""
-
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: Port = Field(2576, description="MLLP port")
-    peers: tuple[OrderPeerSettings, ...] = Field((), description="who may send orders")
+    @property
+    def destination(self) -> str:
+        """Its name in rows, log and timeline."""
+        return f"ris:{self.name}"
 
 
 class ModelSettings(Section):
@@ -108,6 +123,13 @@ class ModelSettings(Section):
     )
     languages: tuple[Language, ...] = Field(
         (Language.EN, Language.AR), description="languages of a draft"
+    )
+    arabic: ArabicSource = Field(
+        ArabicSource.TRANSLATE,
+        description=(
+            "what the Arabic report is made from: `translate` the English one, or a second look "
+            "`from_image`; the pictures are in view either way"
+        ),
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")
@@ -187,6 +209,12 @@ class DeliverySettings(Section):
     timeout_seconds: Seconds = Field(30.0, description="longest wait for a peer's answer")
     retry_seconds: Seconds = Field(5.0, description="first wait after a failure; doubles each time")
     retry_max_seconds: Seconds = Field(300.0, description="longest wait between attempts")
+    quick_retries: int = Field(
+        2, ge=0, le=10, description="further tries within an attempt when the network fails"
+    )
+    quick_retry_seconds: Seconds = Field(
+        0.25, description="wait before the first of them; doubles each time"
+    )
     give_up_hours: Seconds = Field(72.0, description="hours of failures before PARKED")
     confirm_hours: Seconds = Field(
         1.0,
@@ -244,6 +272,11 @@ class ReviewSettings(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="HTTP port")
+    url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="address of the page as readers call it; documents link to it, empty: none",
+    )
 
 
 class MetricsSettings(Section):
@@ -264,6 +297,7 @@ class Settings(Section):
     senders: tuple[SenderSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     pacs: tuple[PacsSettings, ...] = ()
+    dicomweb: tuple[DicomwebSettings, ...] = ()
     ris: tuple[RisSettings, ...] = ()
     orders: OrdersSettings = Field(default_factory=OrdersSettings)
     completion: CompletionSettings = Field(default_factory=CompletionSettings)
@@ -273,6 +307,11 @@ class Settings(Section):
     checks: ChecksSettings = Field(default_factory=ChecksSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    sr: SrSettings = Field(default_factory=SrSettings)
+    pdf: PdfSettings = Field(default_factory=PdfSettings)
+    key_images: KeyImagesSettings = Field(default_factory=KeyImagesSettings)
+    signing: SigningSettings = Field(default_factory=SigningSettings)
+    withdrawal: WithdrawalSettings = Field(default_factory=WithdrawalSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
@@ -280,7 +319,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        for section in ("pacs", "ris"):
+        for section in ("pacs", "dicomweb", "ris"):
             names = [row.name for row in getattr(self, section)]
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"two [[{section}]] are called {', '.join(sorted(twice))}")
@@ -304,6 +343,11 @@ class Settings(Section):
         if path == _SHIPPED_MODEL and not (self._base_dir / path / "config.json").exists():
             return Path(__file__).resolve().parent.parent / path / "checkpoint"
         return self._base_dir / path
+
+    @property
+    def archives(self) -> tuple[PacsSettings | DicomwebSettings, ...]:
+        """Whatever keeps documents, by C-STORE or by STOW-RS."""
+        return (*self.pacs, *self.dicomweb)
 
     def resolve(self, path: Path) -> Path:
         """Return where a file is that a setting names; relative to the settings' own folder."""

@@ -14,6 +14,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from core import patients
 from core.errors import TransitionError
 from core.lifecycle import Event, State, next_state
 from core.report import Patient, StudyHeader
@@ -246,19 +247,21 @@ def has_patient_conflict(session: Session, study: int) -> bool:
     """Tell whether a study's objects name different patients.
 
     Different Patient IDs do, an empty one beside a filled one too; different issuers do where both
-    are given. Names and birth dates are never compared.
+    are given. Numbers that were merged are one. Names and birth dates are never compared.
     """
     rows = session.execute(
         select(Instance.patient_id, Instance.patient_issuer)
         .where(Instance.study_id == study, Instance.is_current, Instance.is_own.is_(False))
         .distinct()
     ).all()
-    return len({row[0] for row in rows}) > 1 or len({row[1] for row in rows if row[1]}) > 1
+    known = [patients.current(session, Patient(id=row[0], issuer=row[1])) for row in rows]
+    return len({p.id for p in known}) > 1 or len({p.issuer for p in known if p.issuer}) > 1
 
 
 def header_of(session: Session, study: Study) -> StudyHeader:
     """Return what SR and ORU repeat of a study, as its newest object says it.
 
+    The patient is the one that the information system knows by now (`core.patients`).
     Modality and body part are those of its first images: a report may have come before them.
     """
     first = session.scalars(

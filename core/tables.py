@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from core.lifecycle import CommitmentState, DeliveryState, State
+from core.lifecycle import CommitmentState, DeliveryState, Origin, State
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -74,7 +74,8 @@ class Base(DeclarativeBase):
     }
 
 
-def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    """Return the check that a column holds one of a closed set."""
     names = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({names})", name=column)
 
@@ -84,7 +85,7 @@ class Study(Base):
 
     __tablename__ = "study"
     __table_args__ = (
-        _one_of("state", State),
+        one_of("state", State),
         Index("ix_study_state_last", "state", "last_instance_at"),
         # Purged studies stay for ever; whoever looks for what may go does not look at them.
         Index(
@@ -191,19 +192,19 @@ class Instance(Base):
 
 
 class Draft(Base):
-    """What the model wrote for a study version, sent or withheld, with what it saw and why."""
+    """A report version: what the model wrote, or what a person or a correction made of it."""
 
     __tablename__ = "draft"
     __table_args__ = (
         UniqueConstraint("study_id", "report_version"),
-        # One recorded draft per study version; withheld ones may be several, one a retry.
+        # The model drafts a study version once; withheld drafts may be several, one a retry.
         Index(
             "uq_draft_recorded",
             "study_id",
             "study_version",
             unique=True,
-            sqlite_where=text("NOT is_withheld"),
-            postgresql_where=text("NOT is_withheld"),
+            sqlite_where=text("NOT is_withheld AND origin = 'model'"),
+            postgresql_where=text("NOT is_withheld AND origin = 'model'"),
         ),
     )
 
@@ -218,6 +219,29 @@ class Draft(Base):
     model_revision: Mapped[str] = mapped_column(String(64))
     report: Mapped[str] = mapped_column(Text)
     selection: Mapped[dict[str, Any]]
+    origin: Mapped[str] = mapped_column(String(16), default=Origin.MODEL)
+    # Of a signed text: which version it was made of, and what was changed against it.
+    changes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Turn(Base):
+    """One question about a study and the model's answer; both texts go when the study is purged."""
+
+    __tablename__ = "turn"
+    __table_args__ = (UniqueConstraint("study_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    study_version: Mapped[int]
+    number: Mapped[int]
+    created_at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(Text, default="")
+    language: Mapped[str] = mapped_column(String(8))
+    question: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    is_withheld: Mapped[bool]
+    # Frames, checks, model and how it was asked.
+    detail: Mapped[dict[str, Any]]
 
 
 class Artifact(Base):
@@ -232,6 +256,8 @@ class Artifact(Base):
     uid: Mapped[str] = mapped_column(String(64), unique=True)
     content: Mapped[bytes | None] = mapped_column(LargeBinary)
     sha256: Mapped[str] = mapped_column(String(64), default="")
+    # Of the patient and study attributes that it was rendered with.
+    header_digest: Mapped[str] = mapped_column(String(64), default="")
 
 
 class Delivery(Base):
@@ -239,7 +265,7 @@ class Delivery(Base):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        _one_of("state", DeliveryState),
+        one_of("state", DeliveryState),
         UniqueConstraint("artifact_id", "destination"),
         Index("ix_delivery_due", "state", "next_attempt_at"),
     )
@@ -258,6 +284,8 @@ class Delivery(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(120))
     lease_until: Mapped[datetime | None]
     reason: Mapped[str] = mapped_column(Text, default="")
+    # The peer's yes left open what it keeps: it is looked up.
+    is_doubtful: Mapped[bool] = mapped_column(default=False)
     # PARKED, and an operator said that nothing more will be done about it.
     dismissed_at: Mapped[datetime | None]
     # Transaction UID of the storage commitment that was asked for, and until when it is awaited.
@@ -268,12 +296,25 @@ class Delivery(Base):
     commitment_denials: Mapped[int] = mapped_column(default=0)
 
 
+class Channel(Base):
+    """How one destination does, for all who deliver (`core.channels`)."""
+
+    __tablename__ = "channel"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    # How often in a row it could not be reached.
+    failures: Mapped[int] = mapped_column(default=0)
+    failing_since: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
+    paced_until: Mapped[datetime | None]
+
+
 class Commitment(Base):
     """A sender's request that we commit to storage (PS3.4 J), until it has our report."""
 
     __tablename__ = "commitment"
     __table_args__ = (
-        _one_of("state", CommitmentState),
+        one_of("state", CommitmentState),
         UniqueConstraint("ae_title", "transaction_uid"),
         Index("ix_commitment_due", "state", "next_attempt_at"),
     )

@@ -10,16 +10,16 @@ missing=()
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
 if command -v dpkg-query >/dev/null; then
-  for package in redis-server postgresql orthanc dcmtk dicom3tools \
-    libxml2-utils openssl rsyslog rsyslog-gnutls; do
+  for package in redis-server postgresql orthanc orthanc-dicomweb dcmtk dicom3tools \
+    libxml2-utils openssl poppler-utils rsyslog rsyslog-gnutls chromium chromium-driver; do
     installed "$package" || missing+=("$package")
   done
   # By program, not by package: Node often comes from elsewhere and brings npm along.
   command -v node >/dev/null || missing+=(nodejs)
   command -v npm >/dev/null || missing+=(npm)
 else
-  echo 'test-deps: no Debian or Ubuntu; wanted are redis-server, PostgreSQL, Orthanc, DCMTK,' \
-    'dicom3tools, xmllint, openssl, rsyslog with GnuTLS, node and npm. Tests of what is missing are skipped.' >&2
+  echo 'test-deps: no Debian or Ubuntu; wanted are redis-server, PostgreSQL, Orthanc with DICOMweb, DCMTK,' \
+    'dicom3tools, xmllint, openssl, poppler-utils, rsyslog with GnuTLS, Chromium with its driver, node and npm. Tests of what is missing are skipped.' >&2
 fi
 
 # Empty for root; an array, so that nothing is split or globbed.
@@ -57,14 +57,15 @@ if ((${#missing[@]})); then
   fi
 fi
 
-listener=tests/peer/mllp_listener
-if [[ -f $listener/package-lock.json ]]; then
+# Each folder's lock is exact. OHIF's names one package of 50 MB, 213 MB unpacked: its published build
+# brings everything along.
+for folder in tests/peer/mllp_listener tests/browser/ohif; do
   if ! command -v npm >/dev/null; then
-    echo 'test-deps: no npm: the tests with the foreign MLLP listener are skipped.' >&2
-  elif [[ ! $listener/node_modules/.package-lock.json -nt $listener/package-lock.json ]]; then
-    echo "test-deps: npm ci in $listener"
-    npm ci --prefix "$listener" --no-audit --no-fund --loglevel=error
+    echo "test-deps: no npm: the tests that need $folder are skipped." >&2
+  elif [[ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]]; then
+    echo "test-deps: npm ci in $folder"
+    npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error
     # npm keeps the time of an unchanged lock; ours says when the folder was last made.
-    touch "$listener/node_modules/.package-lock.json"
+    touch "$folder/node_modules/.package-lock.json"
   fi
-fi
+done

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import socket
 from dataclasses import dataclass
 
+from core.hosts import is_same_host
 from core.settings import Settings
 from core.settings_node import SenderSettings
 from dicom_node import negotiation
@@ -77,12 +77,3 @@ def _refuse_sender(
         if not (hmac.compare_digest(request.passcode, passcode) and is_user):
             return negotiation.NOT_IDENTIFIED
     return None
-
-
-def is_same_host(configured: str, address: str) -> bool:
-    """Tell whether a peer's address is one of a configured host's."""
-    try:
-        known = {row[4][0] for row in socket.getaddrinfo(configured, None)}
-    except OSError:
-        return False
-    return address.removeprefix("::ffff:") in known

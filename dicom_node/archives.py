@@ -21,9 +21,9 @@ from core.clock import Clock
 from core.errors import SettingsError, TaqrirError
 from core.log import log
 from core.settings import PacsSettings, Settings
+from core.tls_context import peer_tls
 from dicom_node.connecting import Peer
 from dicom_node.query import ArchivedStudy, ask_archive
-from dicom_node.tls_context import peer_tls
 
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=5)

@@ -1,19 +1,21 @@
 """Verification and storage as SCU: one object to a PACS, or many files to a node.
 
 Objects leave as the bytes they were handed over in: pynetdicom is told to send the data set from
-the file (``STORE_SEND_CHUNKED_DATASET``) instead of decoding and encoding it anew, and only the
-file's own transfer syntax is proposed.
+the file (``STORE_SEND_CHUNKED_DATASET``) instead of decoding and encoding it anew. Proposed is the
+file's own transfer syntax, and for a document of ours beside it, in a context of its own, Implicit
+VR Little Endian (PS3.5 10.1): only a peer that takes nothing else is sent the document in that.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import _config, build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
@@ -27,6 +29,8 @@ from core.errors import (
 )
 from dicom_node.connecting import Peer, associate
 from dicom_node.header import InstanceHeader, read_header
+from dicom_node.rewriting import in_implicit_vr
+from dicom_node.store_status import SUCCESS, StoreAnswer, judge
 
 __all__ = ["Peer", "SentFile", "StoreAnswer", "echo", "send_files", "store"]
 
@@ -34,41 +38,6 @@ _config.STORE_SEND_CHUNKED_DATASET = True
 
 # PS3.8 9.3.2: context identifiers are the odd numbers of one byte.
 _MAX_CONTEXTS = 128
-
-_SUCCESS = 0x0000
-_WARNING_RANGE = range(0xB000, 0xC000)
-_OUT_OF_RESOURCES = range(0xA700, 0xA800)
-_WARNINGS = {
-    0xB000: "stored, but the peer changed elements",
-    0xB006: "stored, but the peer left elements out",
-    0xB007: "stored, though the data set does not match its SOP class",
-}
-# PS3.4 B.2.3 and PS3.7 C; the rest says its number.
-_REFUSALS = (
-    (range(0xA700, 0xA800), "out of resources"),
-    (range(0xA900, 0xAA00), "the data set does not match its SOP class"),
-    (range(0xC000, 0xD000), "the peer cannot understand the object"),
-    (range(0x0110, 0x0111), "processing failure"),
-    (range(0x0117, 0x0118), "invalid SOP Instance UID"),
-    (range(0x0122, 0x0123), "SOP class not supported"),
-    (range(0x0124, 0x0125), "not authorised"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoreAnswer:
-    """A peer's answer to a C-STORE.
-
-    Attributes:
-        is_success: The peer keeps the object, perhaps with a warning.
-        meaning: What the status means; empty for plain success.
-        comment: Error Comment in the peer's words. It may name the patient: never log it.
-    """
-
-    status: int
-    is_success: bool
-    meaning: str = ""
-    comment: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +69,7 @@ def echo(peer: Peer) -> None:
     """
     with associate(peer, [build_context(Verification)]) as association:
         status = _status_of(association.send_c_echo(), peer)
-        if status != _SUCCESS:
+        if status != SUCCESS:
             raise PeerRefusedError(f"{peer} answered C-ECHO with status {status:04X}.")
 
 
@@ -115,19 +84,25 @@ def store(peer: Peer, data: bytes) -> StoreAnswer:
         UnreadableInstanceError: The bytes are no DICOM file.
     """
     header = read_header(BytesIO(data))
+    syntaxes = [header.transfer_syntax_uid]
+    if header.transfer_syntax_uid == ExplicitVRLittleEndian:
+        syntaxes.append(ImplicitVRLittleEndian)
+    contexts = [build_context(header.sop_class_uid, syntax) for syntax in syntaxes]
     with (
-        associate(peer, [_context_for(header)]) as association,
+        associate(peer, contexts) as association,
         # pynetdicom sends undecoded bytes from a file only.
         tempfile.NamedTemporaryFile(suffix=".dcm") as file,
     ):
-        file.write(data)
+        taken = [str(c.transfer_syntax[0]) for c in association.accepted_contexts]
+        is_own = header.transfer_syntax_uid in taken
+        file.write(data if is_own else in_implicit_vr(data))
         file.flush()
         answer = _store_file(association, Path(file.name), peer)
-    if answer.status in _OUT_OF_RESOURCES:
-        raise TransientError(_refusal(peer, answer))
-    if not answer.is_success:
-        raise PeerRefusedError(_refusal(peer, answer))
-    return answer
+    if answer.is_success:
+        return answer
+    if answer.is_passing:
+        raise TransientError(_refusal(peer, answer), words=answer.comment)
+    raise PeerRefusedError(_refusal(peer, answer), words=answer.comment)
 
 
 def send_files(
@@ -232,18 +207,7 @@ def _store_file(association: Association, path: Path, peer: Peer) -> StoreAnswer
         raise PeerUnreachableError(f"The connection to {peer} broke.") from None
     status = _status_of(response, peer)
     comment = str(response.get("ErrorComment", ""))
-    if status == _SUCCESS:
-        return StoreAnswer(status=status, is_success=True, comment=comment)
-    if _is_warning(status):
-        meaning = _WARNINGS.get(status, "stored, with a warning")
-        return StoreAnswer(status=status, is_success=True, meaning=meaning, comment=comment)
-    meaning = next((words for statuses, words in _REFUSALS if status in statuses), "failure")
-    return StoreAnswer(status=status, is_success=False, meaning=meaning, comment=comment)
-
-
-def _is_warning(status: int) -> bool:
-    # PS3.7 C.1.3: Bxxx, and three numbers of old.
-    return status in _WARNING_RANGE or status in {0x0001, 0x0107, 0x0116}
+    return judge(status, comment)
 
 
 def _status_of(response: Dataset, peer: Peer) -> int:

@@ -179,7 +179,7 @@ class CommitmentService:
         Only the archive that was asked is believed: the called AE title of the transaction must be
         the caller's.
         """
-        names = {f"pacs:{p.name}" for p in self._settings.pacs if p.ae_title == calling_ae_title}
+        names = {p.destination for p in self._settings.pacs if p.ae_title == calling_ae_title}
         if not names:
             return self._refuse(calling_ae_title, CommitmentStatus.NOT_AUTHORISED, "no archive")
         if event_type not in (ALL_COMMITTED, FAILURES_EXIST):

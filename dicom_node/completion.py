@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from core import intake, store
+from core import intake, ordering, store
 from core.audit_messages import QueryObject
 from core.blobs import InstanceFiles
 from core.clock import Clock, utcnow
@@ -358,6 +358,8 @@ def _close(
     store.advance(
         session, study, decision.event, at=at, actor=actor, changes=changes, detail=detail
     )
+    # Orders that came first: they may hasten it, or a report elsewhere makes its draft needless.
+    ordering.meet(session, study, at=at, actor=actor)
     return decision
 
 

@@ -20,8 +20,8 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
 
 from core.character_sets import DEFINED_TERMS
+from core.tls_context import _SUITES, restrict
 from dicom_node import negotiation
-from dicom_node.client import _OUT_OF_RESOURCES, _REFUSALS, _WARNINGS
 from dicom_node.commitment import CommitmentStatus
 from dicom_node.commitment_dataset import _MOST_REFERENCES, TRANSFER_SYNTAXES, Reason
 from dicom_node.commitment_dataset import SOP_CLASS_UID as COMMITMENT
@@ -31,7 +31,7 @@ from dicom_node.decoding import DECODERS
 from dicom_node.negotiation import Refusal, supported
 from dicom_node.query import _MODEL
 from dicom_node.receive import Status
-from dicom_node.tls_context import _SUITES, restrict
+from dicom_node.store_status import OUT_OF_RESOURCES, REFUSALS, WARNINGS, judge
 from dicom_node.upper_layer import AbortReason
 
 _REPORT = uid.BasicTextSRStorage
@@ -296,6 +296,13 @@ def _proposed_contexts() -> Table:
             "none",
         ),
         ("a draft", *_named(_REPORT), _names([uid.ExplicitVRLittleEndian]), "SCU", "none"),
+        (
+            "a draft, in a second context",
+            *_named(_REPORT),
+            _names([uid.ImplicitVRLittleEndian]),
+            "SCU",
+            "none",
+        ),
         ("`taqrir send`", "the file's SOP class", "", "the file's own", "SCU", "none"),
         ("`count_at`", *_named(UID(_MODEL)), _names(query), "SCU", "none"),
         (
@@ -361,15 +368,18 @@ def _store_statuses() -> Table:
 def _store_answers() -> Table:
     """What a draft's C-STORE may be answered, and what then becomes of the delivery."""
     later = "tried again later; PARKED after `delivery.give_up_hours`"
+    noted = "SENT, with this note"
+    looked_up = "SENT, with this note, and looked up at the archive by C-FIND"
     rows = [("0000", "success", "SENT")]
     rows += [
-        (f"{status:04X}", words, "SENT, with this note") for status, words in _WARNINGS.items()
+        (f"{status:04X}", words, looked_up if judge(status).is_doubtful else noted)
+        for status, words in WARNINGS.items()
     ]
     rows += [
-        ("other Bxxx, 0001, 0107, 0116", "stored, with a warning", "SENT, with this note"),
+        ("other Bxxx, 0001, 0107, 0116", "stored, with a warning", noted),
         *(
-            (_span(statuses), words, later if statuses == _OUT_OF_RESOURCES else "PARKED")
-            for statuses, words in _REFUSALS
+            (_span(statuses), words, later if statuses == OUT_OF_RESOURCES else "PARKED")
+            for statuses, words in REFUSALS
         ),
         ("any other", "failure", "PARKED"),
         ("no answer, or the connection broke", "unknown whether it is kept", later),

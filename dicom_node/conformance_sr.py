@@ -29,7 +29,8 @@ from core.report import (
 )
 from dicom_node import sr_terms
 from dicom_node.conformance import Table
-from dicom_node.report_sr import DocumentReference, build_sr
+from dicom_node.documents import DocumentContext, DocumentReference, Predecessor
+from dicom_node.report_sr import build_sr
 from dicom_node.sr_terms import Term
 
 _UID = "1.2.3"
@@ -136,14 +137,17 @@ def _document(language: Language, *, is_full: bool) -> Dataset:
         model=ModelVersion(name="Model", revision="1", is_demonstration=is_full),
         frames=(frame,) if is_full else (),
     )
+    document = DocumentReference(sop_instance_uid=_UID, series_uid=_UID)
     data = build_sr(
         report=report,
-        header=full if is_full else StudyHeader(study_uid=_UID, patient=Patient()),
+        context=DocumentContext(
+            header=full if is_full else StudyHeader(study_uid=_UID, patient=Patient()),
+            report_version=2,
+            created_at=_AT,
+            software_version="1",
+            predecessors=(Predecessor(document=document),) if is_full else (),
+        ),
         language=language,
-        report_version=2,
-        created_at=_AT,
-        software_version="1",
-        predecessor=DocumentReference(sop_instance_uid=_UID, series_uid=_UID) if is_full else None,
     )
     return dcmread(BytesIO(data))
 

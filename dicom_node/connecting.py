@@ -23,9 +23,9 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
 from core.errors import PeerRefusedError, PeerUnreachableError, SettingsError, TransientError
+from core.tls_context import PeerTls, load_peer_tls
 from dicom_node.reactor import steady
 from dicom_node.receive import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.tls_context import PeerTls, load_peer_tls
 
 # What a peer may send us in one PDU; answers are short, so the size hardly matters here.
 _MAX_PDU = 131_072

@@ -5,7 +5,8 @@ bytes: a JPEG with one wrong byte makes GDCM end its whole process, and a JPEG 2
 claims a huge picture costs minutes and gigabytes. In a child that is a refusal; in a worker it
 would be a study that kills whoever takes it up. It costs about half a second a frame.
 
-Native pixels and RLE are read here, by NumPy.
+Native pixels and RLE are read here, by NumPy. A large picture is made smaller on the way, by means
+of blocks of its values: native pixels a few rows at a time, so that the whole is never in memory.
 """
 
 from __future__ import annotations
@@ -48,9 +49,19 @@ DECODERS: dict[str, str] = {
 _DECODING_SECONDS = 120
 # What a decoder may take beyond what is mapped when it starts: a base, and so many frames.
 _BASE_BYTES, _FRAMES_IN_MEMORY = 512 << 20, 8
+# Rows of the small picture that are made at a time.
+_ROWS_AT_A_TIME = 64
+_WHOLE_BYTES = (8, 16)
+_PLAIN_INTERPRETATIONS = ("MONOCHROME1", "MONOCHROME2", "RGB")
 
 
-def decode(path: Path, frame_number: int, syntax: UID, frame_bytes: int) -> NDArray[Any]:
+def decode(
+    path: Path,
+    frame_number: int,
+    syntax: UID,
+    frame_bytes: int,
+    reduction: int = 1,
+) -> NDArray[Any]:
     """Return a frame's stored values, (H, W) or (H, W, samples); YBR has become RGB.
 
     Args:
@@ -58,18 +69,74 @@ def decode(path: Path, frame_number: int, syntax: UID, frame_bytes: int) -> NDAr
         frame_number: 1-based.
         syntax: Its transfer syntax.
         frame_bytes: How large the decoded frame is to be; limits the decoder's memory.
+        reduction: So many rows and columns become one, by their mean; negative where the values are
+            numbers of a palette's colours, which have none. What is left over at the right and
+            lower edge, fewer than that, is dropped.
 
     Raises:
         One of `PYDICOM_ERRORS`, OSError or MemoryError: It cannot be decoded.
     """
     if syntax in DECODERS and syntax != uid.RLELossless:
-        return _decode_apart(path, frame_number, frame_bytes)
-    return _decode_here(path, frame_number, syntax)
+        return _decode_apart(path, frame_number, frame_bytes, reduction)
+    if reduction > 1 and (native := _native_rows(path, frame_number, syntax)) is not None:
+        return _reduced(native, reduction)
+    return _reduced(_decode_here(path, frame_number, syntax), reduction)
 
 
-def _decode_apart(path: Path, frame_number: int, frame_bytes: int) -> NDArray[Any]:
+def _reduced(values: NDArray[Any], reduction: int) -> NDArray[Any]:
+    """Return the means of blocks of values; of numbers of a palette's colours every n-th.
+
+    Args:
+        values: Array (H, W) or (H, W, samples), possibly on disk.
+        reduction: Edge of a block; negative for a palette's numbers, which have no mean.
+    """
+    if abs(reduction) == 1:
+        return values
+    if reduction < 0:
+        return values[::-reduction, ::-reduction]
+    rows, columns = values.shape[0] // reduction, values.shape[1] // reduction
+    small = np.empty((rows, columns, *values.shape[2:]), values.dtype)
+    for first in range(0, rows, _ROWS_AT_A_TIME):
+        last = min(first + _ROWS_AT_A_TIME, rows)
+        block = values[first * reduction : last * reduction, : columns * reduction]
+        # Down, then across: the first sum runs over memory as it lies, and leaves little to do.
+        down = block.reshape(last - first, reduction, -1).sum(axis=1, dtype=np.float32)
+        across = down.reshape(last - first, columns, reduction, *values.shape[2:]).sum(axis=2)
+        means = across / reduction**2
+        small[first:last] = np.rint(means) if values.dtype.kind in "iu" else means
+    return small
+
+
+def _native_rows(path: Path, frame_number: int, syntax: UID) -> NDArray[Any] | None:
+    """Return a frame's values where they lie in the file; None where that is not possible."""
+    if syntax not in (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian):
+        return None
+    with path.open("rb") as file:
+        dataset = dcmread(file, stop_before_pixels=True)
+        # Two bytes of VR, two of nothing, four of length; implicit has no VR.
+        head = file.read(8 if syntax == uid.ImplicitVRLittleEndian else 12)
+        offset = file.tell()
+    samples = int(dataset.get("SamplesPerPixel", 1))
+    is_plain = (
+        head[:4] == b"\xe0\x7f\x10\x00"
+        and dataset.BitsAllocated in _WHOLE_BYTES
+        and dataset.BitsStored == dataset.BitsAllocated
+        and dataset.PhotometricInterpretation in _PLAIN_INTERPRETATIONS
+        and (samples == 1 or int(dataset.get("PlanarConfiguration") or 0) == 0)
+    )
+    if not is_plain:
+        return None
+    shape: tuple[int, ...] = (int(dataset.Rows), int(dataset.Columns))
+    shape = (*shape, samples) if samples > 1 else shape
+    dtype = pixel_dtype(dataset)
+    offset += (frame_number - 1) * int(np.prod(shape)) * dtype.itemsize
+    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+
+
+def _decode_apart(path: Path, frame_number: int, frame_bytes: int, reduction: int) -> NDArray[Any]:
     allowance = _BASE_BYTES + _FRAMES_IN_MEMORY * frame_bytes
-    command = [sys.executable, "-m", __name__, str(path), str(frame_number), str(allowance)]
+    numbers = map(str, (frame_number, allowance, reduction))
+    command = [sys.executable, "-m", __name__, str(path), *numbers]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_DECODING_SECONDS)
     except subprocess.TimeoutExpired:
@@ -128,7 +195,7 @@ def _decode_jpeg_12_bit(dataset: Dataset, frame_number: int) -> NDArray[Any]:
     return np.frombuffer(data, pixel_dtype(dataset)).reshape(dataset.Rows, dataset.Columns)
 
 
-def _main(path: str, frame_number: str, allowance: str) -> None:
+def _main(path: str, frame_number: str, allowance: str, reduction: str) -> None:
     """Decode one frame in this process and write it to standard output in NumPy's format."""
     with suppress(OSError):
         # Linux only: elsewhere the time limit is the only one.
@@ -139,7 +206,8 @@ def _main(path: str, frame_number: str, allowance: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with pydicom_warnings("ignore"):
         syntax = UID(dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)
-        np.save(sys.stdout.buffer, _decode_here(Path(path), int(frame_number), syntax))
+        values = _decode_here(Path(path), int(frame_number), syntax)
+        np.save(sys.stdout.buffer, _reduced(values, int(reduction)))
 
 
 if __name__ == "__main__":

@@ -13,20 +13,12 @@ from collections.abc import Callable
 from pydicom import uid
 
 from dicom_node.header import InstanceHeader
+from dicom_node.presets import PRESETS
 
-READ_MODALITIES = ("CR", "DX", "CT", "MR")
-
+READ_MODALITIES = tuple(modality for preset in PRESETS for modality in preset.modalities)
 # Modalities that may stand in an object of a class, the usual one first.
 READ_CLASSES: dict[str, tuple[str, ...]] = {
-    uid.ComputedRadiographyImageStorage: ("CR", "DX"),
-    uid.DigitalXRayImageStorageForPresentation: ("DX", "CR"),
-    uid.DigitalXRayImageStorageForProcessing: ("DX", "CR"),
-    uid.CTImageStorage: ("CT",),
-    uid.EnhancedCTImageStorage: ("CT",),
-    uid.LegacyConvertedEnhancedCTImageStorage: ("CT",),
-    uid.MRImageStorage: ("MR",),
-    uid.EnhancedMRImageStorage: ("MR",),
-    uid.LegacyConvertedEnhancedMRImageStorage: ("MR",),
+    sop_class: modalities for preset in PRESETS for sop_class, modalities in preset.classes
 }
 SECONDARY_CAPTURE_CLASSES: frozenset[str] = frozenset(
     {
@@ -92,10 +84,20 @@ def _is_screen_save(image: InstanceHeader) -> bool:
     )
 
 
+def _is_slide_label(image: InstanceHeader) -> bool:
+    """The label of a slide, or the overview that shows it: a name may be written there.
+
+    Source: PS3.3 C.8.12.4.1.1 (Image Type of whole slide images).
+    """
+    is_slide = image.sop_class_uid == uid.VLWholeSlideMicroscopyImageStorage
+    return is_slide and not {"LABEL", "OVERVIEW"}.isdisjoint(image.image_type)
+
+
 _OBSTACLES: tuple[tuple[Callable[[InstanceHeader], bool], str], ...] = (
     (lambda image: image.is_own, "an object of our own"),
     (lambda image: not image.is_image, "no image"),
     (_is_phantom, "a phantom or quality control image"),
     (_is_localizer, "a localizer"),
     (_is_screen_save, "a screen save or dose sheet"),
+    (_is_slide_label, "the label or overview of a slide"),
 )

@@ -30,7 +30,11 @@ _DEFER_BYTES = 16 << 20
 _UID_LENGTH = 64
 # Three component groups of 64 letters need a fifth of it (PS3.5 6.2); more is no name.
 _NAME_BYTES = 4096
+# Requests that one object is the answer to.
+_MOST_REQUESTS = 16
 _ORIENTATION_VALUES, _POSITION_VALUES = 6, 3
+# PS3.16 CID 4014, by SNOMED's codes of today and of before.
+_BREAST_VIEWS = {"399162004": "CC", "R-10242": "CC", "399368009": "MLO", "R-10226": "MLO"}
 # Direction cosines of one stack differ in the last printed digits only.
 _SAME_DIRECTION = 1e-4
 
@@ -46,6 +50,7 @@ class InstanceHeader:
         patient_orientation: (0020,0020), e.g. ``("L", "F")``.
         image_orientation: Six direction cosines; empty where absent or not the same in all frames.
         image_position: Three coordinates in mm of the first frame; empty where absent.
+        scheduled_step_ids: Scheduled procedure steps that it was made for, (0040,0275).
         quality_control_image: ``YES`` for a phantom's image; empty where absent.
         quality_control_subject: ``YES`` where the patient is a phantom; empty where absent.
         is_own: We made it: it carries our device UID, whatever the database remembers.
@@ -64,6 +69,7 @@ class InstanceHeader:
     study_id: str = ""
     accession_number: str = ""
     accession_issuer: str = ""
+    scheduled_step_ids: tuple[str, ...] = ()
     study_date: str = ""
     study_time: str = ""
     study_description: str = field(default="", repr=False)
@@ -230,6 +236,11 @@ def _study_values(attributes: Attributes) -> dict[str, Any]:
         "accession_number": attributes.text("AccessionNumber"),
         "accession_issuer": issuer.text("LocalNamespaceEntityID")
         or issuer.text("UniversalEntityID"),
+        "scheduled_step_ids": tuple(
+            step
+            for item in attributes.items("RequestAttributesSequence")[:_MOST_REQUESTS]
+            if (step := item.text("ScheduledProcedureStepID"))
+        ),
         "study_date": attributes.date("StudyDate"),
         "study_time": attributes.time("StudyTime"),
         "study_description": attributes.text("StudyDescription"),
@@ -254,12 +265,18 @@ def _series_values(attributes: Attributes) -> dict[str, Any]:
         "presentation_intent": attributes.code("PresentationIntentType").upper(),
         "patient_orientation": tuple(v.upper() for v in attributes.codes("PatientOrientation")),
         "patient_position": attributes.code("PatientPosition").upper(),
-        "view_position": attributes.code("ViewPosition").upper(),
+        "view_position": _view_position(attributes),
         "photometric_interpretation": attributes.code("PhotometricInterpretation").upper(),
         "manufacturer": attributes.text("Manufacturer"),
         "quality_control_image": attributes.code("QualityControlImage").upper(),
         "quality_control_subject": attributes.code("QualityControlSubject").upper(),
     }
+
+
+def _view_position(attributes: Attributes) -> str:
+    """Return View Position; of a mammogram by View Code Sequence where it is absent."""
+    code = attributes.item("ViewCodeSequence").code("CodeValue")
+    return attributes.code("ViewPosition").upper() or _BREAST_VIEWS.get(code, "")
 
 
 def _acquired_at(attributes: Attributes) -> str:

@@ -9,6 +9,8 @@ Plane                          right, down      in words
 frontal, coronal               L, F             patient's right on the left, head up
 lateral, sagittal              P, F             anterior on the left, head up
 axial                          L, P             patient's right on the left, front up
+mammogram, from above          P, L or A, R     chest wall right (right breast), left (left)
+mammogram, oblique             P, F or A, F     the same, head up
 =============================  ===============  =====================================
 
 One of the eight symmetries of the rectangle brings any stored pair there. Oblique planes go to the
@@ -80,7 +82,14 @@ _POSITIONS = {
     "FFDR": ("A", "R"),
     "FFDL": ("P", "L"),
 }
-_PROJECTION_MODALITIES = frozenset({"CR", "DX"})
+_PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG"})
+# A breast is hung by its side: laterality, plane, and (right, down).
+_BREASTS = {
+    ("R", "axial"): ("P", "L"),
+    ("L", "axial"): ("A", "R"),
+    ("R", "lateral"): ("P", "F"),
+    ("L", "lateral"): ("A", "F"),
+}
 # Direction cosines are unit vectors at right angles; archives round them.
 _COSINE_TOLERANCE = 0.05
 
@@ -111,18 +120,21 @@ def display_transform(
     patient_orientation: Sequence[str] = (),
     image_orientation: Sequence[float] = (),
     patient_position: str = "",
+    laterality: str = "",
 ) -> Orientation:
     """Return what brings a frame to display orientation.
 
-    Projection images (CR, DX) go by Patient Orientation. All others go by Image Orientation
-    (Patient), then Patient Orientation, and a CT then by Patient Position, as an unturned axial
-    slice.
+    Projection images (CR, DX, MG) go by Patient Orientation, a mammogram by its laterality too: it
+    is unknown where either is, or where the plane is none of a breast's. All others go by Image
+    Orientation (Patient), then Patient Orientation, and a CT then by Patient Position, as an
+    unturned axial slice.
 
     Args:
         modality: DICOM modality.
         patient_orientation: (0020,0020), letters of rows' and columns' direction.
         image_orientation: (0020,0037), direction cosines of rows and columns.
         patient_position: (0018,5100), e.g. ``HFS``.
+        laterality: (0020,0062), ``R`` or ``L``; of mammograms only.
     """
     by_letters = _by_letters(patient_orientation)
     candidates = [(by_letters, "Patient Orientation")]
@@ -134,8 +146,14 @@ def display_transform(
             (_POSITIONS.get(patient_position), f"Patient Position {patient_position}")
         )
     for directions, source in candidates:
-        if directions:
-            return _orientation(*directions, f"{source}: rows to {'/'.join(directions)}")
+        if not directions:
+            continue
+        plane, wanted = _PLANES[frozenset(_AXIS[letter] for letter in directions)]
+        why = f"{source}: rows to {'/'.join(directions)}"
+        if modality != "MG":
+            return _orientation(*directions, wanted, plane, why)
+        if hung := _BREASTS.get((laterality, plane)):
+            return _orientation(*directions, hung, plane, f"{why}, breast {laterality}")
     return Orientation(
         transform=Transform.IDENTITY,
         is_known=False,
@@ -143,8 +161,9 @@ def display_transform(
     )
 
 
-def _orientation(right: str, down: str, why: str) -> Orientation:
-    plane, wanted = _PLANES[frozenset({_AXIS[right], _AXIS[down]})]
+def _orientation(
+    right: str, down: str, wanted: tuple[str, str], plane: str, why: str
+) -> Orientation:
     left, up = _OPPOSITE[right], _OPPOSITE[down]
     # What points right and down once the picture was turned.
     turned = {

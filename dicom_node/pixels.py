@@ -1,11 +1,14 @@
 """A stored frame as the radiologist would see it: uint8 (H, W, 3).
 
-Order: decode, modality LUT, VOI LUT or window, inversion, then (in `render`) display orientation.
+Order: decode, modality LUT, VOI LUT or window, inversion, then (in `render`) masks and display
+orientation. A picture of more than 4096 pixels a side comes as means of 2 x 2 or more of its
+pixels: what the model sees of it is smaller by far, and memory stays bounded.
 
-Which window: a VOI LUT where the object has one, else its first window, else one of ours. For CT
-with rescaled values that is a Hounsfield window by body part (`_CT_WINDOWS`); for everything else,
-and for a CT without rescaling, the range between the 0.5th and 99.5th percentile of all pixels that
-are not padding. A picture of one single value becomes mid-grey.
+Which window: the one that is asked for by name, where the object is a CT with rescaled values; else
+a VOI LUT where the object has one, else its first window, else one of ours. For CT with rescaled
+values that is a Hounsfield window by body part (`presets.CT_WINDOWS`); for everything else, and for
+a CT without rescaling, the range between the 0.5th and 99.5th percentile of all pixels that are not
+padding. A picture of one single value becomes mid-grey.
 
 Source: DICOM PS3.3 C.7.6.3, C.7.5.1.1.2 (padding), C.11.1, C.11.2, C.11.6.
 """
@@ -28,22 +31,31 @@ from pydicom.uid import UID
 from core.errors import UnsupportedPixelsError
 from dicom_node import PYDICOM_ERRORS, pydicom_warnings
 from dicom_node.decoding import decode
+from dicom_node.masks import masked
 from dicom_node.orientation import apply
+from dicom_node.presets import WINDOWS, ct_windows
 
 MAX_SIDE = 20_000
 MAX_FRAME_BYTES = 1_500_000_000
-# Centre and width in HU, where the object brings no window: the first name that is part of Body
-# Part Examined decides.
-_CT_WINDOWS = (
-    (("HEAD", "BRAIN", "SKULL"), (40.0, 80.0)),
-    (("CHEST", "LUNG", "THORAX"), (-600.0, 1500.0)),
-    (("SPINE", "EXTREMITY", "KNEE", "SHOULDER", "HIP", "ANKLE", "WRIST"), (400.0, 1800.0)),
-    (("",), (40.0, 400.0)),
-)
+# The model sees some hundred pixels a side.
+_WORKING_SIDE = 4096
 _PERCENTILES = (0.5, 99.5)
 _MONOCHROME = frozenset({"MONOCHROME1", "MONOCHROME2"})
 # Elements of the functional groups that concern grey values (PS3.3 C.7.6.16.2.9, C.7.6.16.2.10).
 _GREY_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """A frame as the model is to see it.
+
+    Attributes:
+        pixels: Array (H, W, 3), values 0 to 255, in display orientation.
+        masked: What was painted over, in words; empty for nothing.
+    """
+
+    pixels: NDArray[np.uint8]
+    masked: str = ""
 
 
 def to_rgb(path: Path, frame_number: int = 1) -> NDArray[np.uint8]:
@@ -62,14 +74,40 @@ def to_rgb(path: Path, frame_number: int = 1) -> NDArray[np.uint8]:
         UnsupportedPixelsError: No such frame, none of our decoders reads it, it is damaged, or it
             is beyond the limits of size.
     """
+    return _read(path, frame_number, "")[0]
+
+
+def render(
+    path: Path, frame_number: int = 1, transform: str = "identity", window: str = ""
+) -> Picture:
+    """Return a frame in display orientation, text masked (`dicom_node.masks`).
+
+    Args:
+        path: A DICOM file.
+        frame_number: 1-based.
+        transform: What brings it to display orientation.
+        window: A name of `presets.WINDOWS`, for a CT; empty for the object's own.
+
+    Raises:
+        UnsupportedPixelsError: As `to_rgb`.
+    """
+    rgb, dataset, reduction = _read(path, frame_number, window)
+    pixels, words = masked(rgb, dataset, reduction)
+    return Picture(pixels=apply(transform, pixels), masked=words)
+
+
+def _read(path: Path, frame_number: int, window: str) -> tuple[NDArray[np.uint8], Dataset, int]:
+    """Return a frame, its attributes, and how many of its rows are one of the array."""
     with pydicom_warnings("ignore"):
-        syntax, size = _check_size(path, frame_number)
+        syntax, size, reduction = _check_size(path, frame_number)
         try:
             dataset = _attributes(path, frame_number)
-            stored = decode(path, frame_number, syntax, size)
+            is_palette = dataset.PhotometricInterpretation == "PALETTE COLOR"
+            by_means = -reduction if is_palette else reduction
+            stored = decode(path, frame_number, syntax, size, by_means)
             if dataset.PhotometricInterpretation in _MONOCHROME:
-                return _grey_to_rgb(stored, dataset)
-            return _colour_to_rgb(stored, dataset)
+                return _grey_to_rgb(stored, dataset, window), dataset, reduction
+            return _colour_to_rgb(stored, dataset), dataset, reduction
         except (*PYDICOM_ERRORS, OSError, MemoryError):
             raise UnsupportedPixelsError(
                 f"The picture cannot be decoded (transfer syntax {syntax.name}): it is damaged, or "
@@ -77,17 +115,8 @@ def to_rgb(path: Path, frame_number: int = 1) -> NDArray[np.uint8]:
             ) from None
 
 
-def render(path: Path, frame_number: int = 1, transform: str = "identity") -> NDArray[np.uint8]:
-    """Return a frame in display orientation, array (H, W, 3).
-
-    Raises:
-        UnsupportedPixelsError: As `to_rgb`.
-    """
-    return apply(transform, to_rgb(path, frame_number))
-
-
-def _check_size(path: Path, frame_number: int) -> tuple[UID, int]:
-    """Return transfer syntax and bytes of a frame after a look at what decides on memory."""
+def _check_size(path: Path, frame_number: int) -> tuple[UID, int, int]:
+    """Return transfer syntax, bytes and reduction of a frame: what decides on memory."""
     try:
         dataset = dcmread(path, stop_before_pixels=True)
         syntax = UID(dataset.file_meta.TransferSyntaxUID)
@@ -101,7 +130,7 @@ def _check_size(path: Path, frame_number: int) -> tuple[UID, int]:
     size = rows * columns * samples * max(bits // 8, 1)
     if max(rows, columns) > MAX_SIDE or size > MAX_FRAME_BYTES:
         raise UnsupportedPixelsError(f"A picture of {columns} x {rows} pixels is beyond our limit.")
-    return syntax, size
+    return syntax, size, max(-(-max(rows, columns) // _WORKING_SIDE), 1)
 
 
 def _attributes(path: Path, frame_number: int) -> Dataset:
@@ -121,12 +150,13 @@ def _functional_groups(dataset: Dataset, frame_number: int) -> Iterator[Dataset]
     yield from own[frame_number - 1 : frame_number]
 
 
-def _grey_to_rgb(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
+def _grey_to_rgb(stored: NDArray[Any], dataset: Dataset, name: str) -> NDArray[np.uint8]:
     values = apply_modality_lut(stored, dataset)
-    grey = _through_voi_lut(values, dataset)
+    named = _named_window(name, dataset)
+    grey = None if named else _through_voi_lut(values, dataset)
     if grey is None:
         values = values.astype(np.float32)
-        window = _window_of(dataset) or _default_window(values, stored, dataset)
+        window = named or _window_of(dataset) or _default_window(values, stored, dataset)
         grey = window.apply(values)  # (H, W), 0.0 to 1.0
     if _is_inverted(dataset):
         grey = 1.0 - grey
@@ -180,6 +210,17 @@ class Window:
         return np.clip((values - center) / width + 0.5, 0.0, 1.0)
 
 
+def _named_window(name: str, dataset: Dataset) -> Window | None:
+    """Return a window of ours; None where none is asked for or its units mean nothing here."""
+    if not name or not _is_in_hounsfield(dataset):
+        return None
+    return Window(center=WINDOWS[name].center, width=WINDOWS[name].width)
+
+
+def _is_in_hounsfield(dataset: Dataset) -> bool:
+    return dataset.get("Modality") == "CT" and dataset.get("RescaleIntercept") is not None
+
+
 def _window_of(dataset: Dataset) -> Window | None:
     """Return the object's first window; None where it has none that can be used."""
     center, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
@@ -204,10 +245,9 @@ def _is_multi(value: Any) -> bool:
 
 
 def _default_window(values: NDArray[np.float32], stored: NDArray[Any], dataset: Dataset) -> Window:
-    if dataset.get("Modality") == "CT" and dataset.get("RescaleIntercept") is not None:
-        part = str(dataset.get("BodyPartExamined") or "").upper()
-        center, width = next(w for names, w in _CT_WINDOWS if any(name in part for name in names))
-        return Window(center=center, width=width)
+    if _is_in_hounsfield(dataset):
+        first = ct_windows(str(dataset.get("BodyPartExamined") or ""))[0]
+        return Window(center=first.center, width=first.width)
     if dataset.get("BitsStored") == 1:
         return Window(center=0.5, width=1.0, function="LINEAR_EXACT")
     used = values[np.isfinite(values) & ~_padding(stored, dataset)]

@@ -29,6 +29,7 @@ from dicom_node.attributes import Attributes
 from dicom_node.commitment_dataset import encode_dataset
 from dicom_node.connecting import Peer, associate
 from dicom_node.contexts import is_image
+from dicom_node.header import InstanceHeader
 
 _MODEL = StudyRootQueryRetrieveInformationModelFind
 _SUCCESS = 0x0000
@@ -93,6 +94,25 @@ def ask_archive(
             return ArchivedStudy(count=count)
 
 
+def lists_instance(
+    peer: Peer,
+    instance: InstanceHeader,
+    *,
+    on_query: Callable[[QueryObject], None] = _tell_nobody,
+) -> bool:
+    """Tell whether an archive lists an object (C-FIND at instance level).
+
+    Raises:
+        PeerUnreachableError: No connection, or no answer in time.
+        PeerRefusedError: The answer was no, or cannot be understood.
+        TransientError: The answer was "not now".
+    """
+    context = build_context(_MODEL, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+    with associate(peer, [context]) as association:
+        query = _Query(association, peer, instance.study_uid, on_query)
+        return query.has_instance(instance.series_uid, instance.sop_instance_uid)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Match:
     """What is read of one answer."""
@@ -140,6 +160,15 @@ class _Query:
                 if not match.sop_class_uid or is_image(match.sop_class_uid):
                     found.add(match.sop_instance_uid)
         return frozenset(found - {""})
+
+    def has_instance(self, series_uid: str, uid: str) -> bool:
+        """Tell whether the archive lists one object of the study; one that ignores keys lists more.
+
+        Every match is read to the end: an association that is left in the middle of an answer
+        cannot be released.
+        """
+        matches = list(self._find("IMAGE", series_uid=series_uid, SOPInstanceUID=uid))
+        return any(match.sop_instance_uid == uid for match in matches)
 
     def _find(self, level: str, *, series_uid: str = "", **wanted: str | None) -> Iterator[_Match]:
         """Yield the matches that are of our study, whatever else the archive answers."""

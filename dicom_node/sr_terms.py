@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 
 from core.report import Language, SectionKind
+from dicom_node.documents import KeyObjectTitle, Purpose
 
 OUR_SCHEME = "99TAQRIR"
 
@@ -32,9 +33,12 @@ class Term:
         code = Dataset()
         code.CodeValue = self.value
         code.CodingSchemeDesignator = self.scheme
-        is_arabic = language is Language.AR and self.arabic
-        code.CodeMeaning = self.arabic if is_arabic else self.english
+        code.CodeMeaning = self.meaning(language)
         return code
+
+    def meaning(self, language: Language) -> str:
+        """Return the meaning in a language, in English where it was not translated."""
+        return self.arabic if language is Language.AR and self.arabic else self.english
 
 
 def _ln(value: str, english: str, arabic: str) -> Term:
@@ -54,6 +58,10 @@ LANGUAGES = {
 
 OBSERVER_TYPE = _dcm("121005", "Observer Type")
 DEVICE = _dcm("121007", "Device")
+PERSON = _dcm("121006", "Person")
+PERSON_NAME = _dcm("121008", "Person Observer Name")
+PERSON_ORGANISATION = _dcm("121009", "Person Observer's Organization Name")
+PERSON_ID = _dcm("128775", "Identifier within Person Observer's Role")
 DEVICE_UID_TERM = _dcm("121012", "Device Observer UID")
 DEVICE_NAME = _dcm("121013", "Device Observer Name")
 ALGORITHM_NAME = _dcm("111001", "Algorithm Name")
@@ -84,10 +92,35 @@ SECTIONS: dict[SectionKind, tuple[Term, Term]] = {
         _ln("55112-7", "Summary", "الملخص"),
     ),
 }
+# Each prior study a text of its own; left out unless an archive was asked and listed one.
+COMPARISON = (
+    _ln("18834-2", "Previous Findings", "الفحوصات السابقة"),
+    _dcm("121069", "Previous Finding", "فحص سابق"),
+)
+# CID 7002 has no element of this name: the heading's own stands for it.
+ADDENDUM = _ln("55107-7", "Addendum", "ملحق")
 KEY_IMAGES = _ln("55113-5", "Key Images", "الصور الرئيسية")
 # CID 7003 knows illustrations of a finding, baselines and measurements only. The frames are none of
 # these: they are what the model was given.
 SOURCE_IMAGE = _dcm("121322", "Source image for image processing operation", "صورة المصدر")
 
 SOURCE_DOCUMENT = _dcm("121335", "Source Document")
-REPLACED_REPORT = _dcm("121360", "Replaced report")
+PURPOSES = {
+    Purpose.REPLACED: _dcm(Purpose.REPLACED, "Replaced report"),
+    Purpose.ADDENDED: _dcm(Purpose.ADDENDED, "Addended report"),
+    Purpose.PRELIMINARY: _dcm(Purpose.PRELIMINARY, "Preliminary report"),
+}
+
+KEY_OBJECT_TITLES = {
+    KeyObjectTitle.OF_INTEREST: _dcm(KeyObjectTitle.OF_INTEREST, "Of Interest"),
+    KeyObjectTitle.REJECTED_FOR_QUALITY: _dcm(
+        KeyObjectTitle.REJECTED_FOR_QUALITY, "Rejected for Quality Reasons"
+    ),
+    KeyObjectTitle.REJECTED_FOR_SAFETY: _dcm(
+        KeyObjectTitle.REJECTED_FOR_SAFETY, "Rejected for Patient Safety Reasons"
+    ),
+}
+TITLE_MODIFIER = _dcm("113011", "Document Title Modifier")
+# CID 7011 has faults of images and machines; a text that a reader does not want is none of them.
+OTHER_FAILURE = _dcm("111220", "Other failure")
+KEY_OBJECT_DESCRIPTION = _dcm("113012", "Key Object Description")

@@ -21,7 +21,7 @@ from typing import Any
 from core.errors import SettingsError, TransientError
 from core.log import log
 from core.settings_node import NodeTlsSettings
-from dicom_node.tls_context import OwnPair, acceptor_context
+from core.tls_context import OwnPair, acceptor_context
 
 _log = log(__name__)
 

@@ -14,8 +14,7 @@ from typing import Any
 from core.clock import Clock, utcnow
 from core.errors import SettingsError
 from core.settings import PacsSettings, Settings
-from dicom_node.tls import own_pair
-from dicom_node.tls_context import (
+from core.tls_context import (
     OwnPair,
     acceptor_context,
     load_pair,
@@ -24,6 +23,7 @@ from dicom_node.tls_context import (
     peer_tls,
     restrict,
 )
+from dicom_node.tls import own_pair
 
 _SOON = timedelta(days=30)
 _WORDS_OF_CODE = {9: "it is not valid yet", 10: "it has expired"}

@@ -11,7 +11,19 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.errors import UnreadableMessageError
-from hl7.er7 import WRITTEN_VERSIONS, Er7Writer, parse
+from hl7.er7 import parse
+from hl7.escape import DEFAULT, Delimiters, one_line
+from hl7.header import Header, read_header
+
+# Conditions of table 0357 that we give.
+_SEGMENT_ERROR = 100
+_CONDITIONS = {
+    100: "Segment sequence error",
+    101: "Required field missing",
+    102: "Data type error",
+    200: "Unsupported message type",
+    207: "Application internal error",
+}
 
 
 class AckCode(StrEnum):
@@ -57,42 +69,72 @@ def read_ack(data: bytes) -> Ack:
     )
 
 
-def build_ack(message: bytes, code: AckCode, *, created_at: datetime, text: str = "") -> bytes:
+def build_ack(
+    message: bytes, code: AckCode, *, created_at: datetime, text: str = "", error: int = 207
+) -> bytes:
     """Return the answer to a message.
 
     To one that cannot be read the answer is AR with an empty MSA-2, under a header of our own. The
-    answer's own MSH-10 is derived, so that the same message gets the same answer again.
+    answer's own MSH-10 is derived, so that the same message gets the same answer again. It is
+    written in the delimiters and the character set of the message, whose names it repeats.
+
+    Args:
+        message: What is answered, without its frame.
+        code: MSA-1.
+        created_at: MSH-7.
+        text: MSA-3 and ERR-8: ASCII words of ours.
+        error: ERR-3 of a negative answer (table 0357); 207 is an application error.
 
     Raises:
         ValueError: `created_at` is naive.
     """
-    time = to_hl7_time(created_at)
     try:
-        received = parse(message)
-        header = {n: received.text("MSH", n) for n in (3, 4, 5, 6, 10, 11)}
-        trigger, version = received.text("MSH", 9, 2), received.segments[0].version
-    except UnreadableMessageError:
-        code, header, trigger, version = AckCode.AR, dict.fromkeys((4, 5, 6, 10), ""), "", "2.5.1"
-    if version not in WRITTEN_VERSIONS:
-        version = "2.5.1"
-    writer = Er7Writer("ACK", version=version)
-    writer.add(
+        header = read_header(message)
+    except UnreadableMessageError as fault:
+        header = Header(delimiters=DEFAULT, fields=())
+        code, text, error = AckCode.AR, text or str(fault), _SEGMENT_ERROR
+    marks = header.delimiters
+    said = _ascii(text, marks)
+    component, field_ = marks.component, marks.field
+    trigger = header.first(9, 2)
+    msh = [
         "MSH",
-        {
-            3: header.get(5) or "TAQRIR",
-            4: header[6],
-            5: header.get(3, ""),
-            6: header[4],
-            7: time,
-            9: ("ACK", trigger, "ACK") if trigger else "ACK",
-            10: hashlib.sha256(message).hexdigest()[:20],
-            11: header.get(11) or "P",
-            12: version,
-            18: "UNICODE UTF-8",
-        },
-    )
-    writer.add("MSA", {1: code, 2: header[10], 3: text})
-    return writer.encode()
+        # MSH-2 as it came, without a truncation mark that was left out.
+        header.raw(2) or "^~\\&",
+        header.raw(5) or "TAQRIR",
+        header.raw(6),
+        header.raw(3),
+        header.raw(4),
+        to_hl7_time(created_at),
+        "",
+        component.join(("ACK", trigger, "ACK")) if trigger else "ACK",
+        hashlib.sha256(message).hexdigest()[:20],
+        header.first(11) or "P",
+        header.first(12) or "2.5.1",
+        *([""] * 5),
+        header.raw(18) or "UNICODE UTF-8",
+    ]
+    segments = [msh, ["MSA", code, header.raw(10), said]]
+    if code not in {AckCode.AA, AckCode.CA}:
+        condition = component.join((str(error), _ascii(_CONDITIONS[error], marks), "HL70357"))
+        segments.append(["ERR", "", "", condition, "E", "", "", "", said])
+    lines = (field_.join(fields).rstrip(field_) for fields in segments)
+    return "".join(f"{line}\r" for line in lines).encode("latin-1")
+
+
+def _ascii(text: str, marks: Delimiters) -> str:
+    """Return words of ours as they may stand between a peer's delimiters."""
+    names = {
+        marks.field: "F",
+        marks.component: "S",
+        marks.repetition: "R",
+        marks.escape: "E",
+        marks.subcomponent: "T",
+    }
+    mark = marks.escape if marks.escape.isascii() else ""
+    escapes = {ord(c): f"{mark}{name}{mark}" if mark else " " for c, name in names.items()}
+    plain = one_line(text).encode("ascii", "replace").decode()
+    return plain.translate(escapes)
 
 
 def to_hl7_time(moment: datetime) -> str:

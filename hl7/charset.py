@@ -36,7 +36,7 @@ def decode(data: bytes, default_charset: str = "utf-8") -> tuple[list[str], Deli
             that are not in it.
     """
     data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n\t ")
-    delimiters = _delimiters(data)
+    delimiters = delimiters_of(data)
     charset = _charset(data, delimiters, default_charset)
     try:
         text = data.decode(charset)
@@ -51,7 +51,12 @@ def decode(data: bytes, default_charset: str = "utf-8") -> tuple[list[str], Deli
     return [line for line in text.split("\r") if line.strip()], delimiters, charset
 
 
-def _delimiters(data: bytes) -> Delimiters:
+def delimiters_of(data: bytes) -> Delimiters:
+    """Return the delimiters that a message names in its first bytes.
+
+    Raises:
+        UnreadableMessageError: It does not begin with MSH, or they cannot be delimiters.
+    """
     header = data[:10].decode("latin-1")
     if not re.match("MSH[!-/:-@\\[-`{-~]{2}", header):
         raise UnreadableMessageError("The message does not begin with an MSH segment.")

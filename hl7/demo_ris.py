@@ -17,8 +17,8 @@ from typing import Self
 from core.clock import local_now
 from core.errors import UnreadableMessageError
 from hl7.ack import AckCode, build_ack
+from hl7.endpoint import MllpServer
 from hl7.er7 import parse
-from hl7.mllp import MllpServer
 
 _START_SECONDS = 10.0
 

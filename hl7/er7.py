@@ -34,6 +34,10 @@ Value = Repetition | list[Repetition]
 _DEFAULT_VERSION = "2.5.1"
 # What we write; from 2.7 on a fifth delimiter would have to be escaped too.
 WRITTEN_VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
+# hl7apy takes a tenth of a millisecond for each part of a segment, an empty one too.
+_MOST_PARTS = 5000
+# MSH-1 and MSH-2 are delimiters themselves.
+_DELIMITER_FIELDS = 2
 _OPEN, _CLOSE = "\ud800", "\udfff"
 _TICKET = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 # Codes such as a value type; hl7apy may see these as they are, and must see OBX-2.
@@ -145,10 +149,18 @@ class Er7Segment:
         except ChildNotFound:
             # Past the fields of the version, where hl7apy would lose the number.
             return self._split(number)
-        return [
+        found = [
             _TICKET.sub(lambda match: atoms[int(match[1])], row.to_er7(encoding_chars=encoding))
             for row in rows
         ]
+        if self.name == "MSH" and number <= _DELIMITER_FIELDS:
+            return found
+        # Empty components of a field that a version withdrew (OBR-27 in 2.7) hl7apy leaves out,
+        # and so moves the others, without a word: what came counts.
+        raw = self._split(number)
+        ends = self.delimiters.component + self.delimiters.subcomponent
+        is_same = [row.rstrip(ends) for row in found] == [row.rstrip(ends) for row in raw]
+        return found if is_same else raw
 
     def _split(self, number: int) -> list[str]:
         fields = self.line.split(self.delimiters.field)
@@ -161,6 +173,11 @@ class Er7Segment:
     def _parsed(self) -> tuple[Any, list[str]]:
         """Return hl7apy's segment, with tickets for texts, and the raw texts by ticket."""
         marks = self.delimiters
+        parts = (marks.field, marks.component, marks.repetition, marks.subcomponent)
+        if sum(map(self.line.count, parts)) > _MOST_PARTS:
+            raise UnreadableMessageError(
+                f"A segment of the message has more than {_MOST_PARTS} parts."
+            )
         atoms: list[str] = []
 
         def ticket(match: re.Match[str]) -> str:

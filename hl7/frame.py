@@ -11,8 +11,20 @@ END = b"\x1c\r"
 _BETWEEN_FRAMES = b"\r\n"
 
 
+# Enough of a message that is too long to answer it by its header.
+_BEGINNING = 1 << 16
+
+
 class FrameTooLargeError(Exception):
-    """A frame is longer than was agreed; what follows on the connection cannot be trusted."""
+    """A frame is longer than was agreed; what follows on the connection cannot be trusted.
+
+    Attributes:
+        beginning: The first bytes of the message.
+    """
+
+    def __init__(self, beginning: bytes = b"") -> None:
+        super().__init__("a frame is longer than was agreed")
+        self.beginning = beginning
 
 
 def frame(message: bytes) -> bytes:
@@ -59,7 +71,7 @@ class FrameReader:
         while self._enter():
             end = self._buffer.find(END, self._searched)
             if (len(self._buffer) - 1 if end < 0 else end) > self._max_bytes:
-                raise FrameTooLargeError
+                raise FrameTooLargeError(bytes(self._buffer[:_BEGINNING]))
             if end < 0:
                 # The last byte may be the first half of the end mark.
                 self._searched = max(len(self._buffer) - 1, 0)

@@ -50,7 +50,9 @@ SECTIONS: dict[SectionKind, tuple[Code, int]] = {
 }
 # What OBR-25 and OBX-11 may say of a report; the first is `core.report.standing`'s own word. A site
 # may ask for P though it means "verified", never for anything that reads as final.
-ALLOWED_STATUSES: dict[ReportStatus, tuple[str, ...]] = {ReportStatus.DRAFT: ("R", "P")}
+ALLOWED_STATUSES: dict[ReportStatus, tuple[str, ...]] = {
+    status: (standing(status).result_status,) for status in ReportStatus
+} | {ReportStatus.DRAFT: ("R", "P")}
 
 
 def allowed_status(report: Report, result_status: str | None) -> str:

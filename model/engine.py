@@ -14,14 +14,14 @@ from weakref import WeakKeyDictionary, ref
 import torch
 
 from core.drafting import ModelImage
-from core.errors import PermanentError, TaqrirError
+from core.errors import PermanentError, PromptTooLongError, TaqrirError
 from core.report import ModelVersion
 from model.batching import Batch, Counters, Generation
 from model.checkpoint import LoadedModel, load_checkpoint
 from model.completion import completion_of
 from model.decoding import Decoder
 from model.fingerprint import adapter_version
-from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest
+from model.generation import DEFAULT_MAX_NEW_TOKENS, SEED, Completion, GenerationRequest
 from model.memory import memory_errors
 from model.number_formats import AUTO
 from model.prompts import END_OF_TEXT, END_OF_TURN, IMAGE, encode
@@ -31,8 +31,6 @@ from model.vision import to_pixel_values
 # Rows of the batch; with BiMediX2-8B a row of 4096 positions takes 0.5 GB.
 DEFAULT_BATCH_SIZE = 16
 DEFAULT_TIME_LIMIT_SECONDS = 300.0
-# Greedy decoding draws nothing; the seed is for kernels that would.
-_SEED = 0
 # The threads of a small model spend their time waiting for one another: on two cores shared with
 # other work, two threads took seven times as long as one.
 _SMALL_PARAMETERS = 50_000_000
@@ -121,7 +119,7 @@ class Engine:
         """
         with self._lock:
             if self._loaded is None:
-                torch.manual_seed(_SEED)
+                torch.manual_seed(SEED)
                 with memory_errors():
                     loaded = load_checkpoint(
                         self._path,
@@ -172,7 +170,8 @@ class Engine:
         """Return a request as the batch takes it.
 
         Raises:
-            PermanentError: There is no picture, or question and pictures fill the model's context.
+            PermanentError: There is no picture.
+            PromptTooLongError: Question and pictures fill the model's context.
         """
         if not request.images:
             raise PermanentError("A draft needs at least one picture.")
@@ -189,7 +188,7 @@ class Engine:
             image = loaded.tokenizer.convert_tokens_to_ids(IMAGE)
         room = loaded.context_tokens - len(prompt)
         if room < _MIN_ROOM_TOKENS:
-            raise PermanentError(
+            raise PromptTooLongError(
                 f"Question and {len(request.images)} pictures take {len(prompt)} tokens; the model "
                 f"has room for {loaded.context_tokens}. Fewer pictures are needed."
             )

@@ -17,6 +17,8 @@ from core.report import ModelVersion
 
 # The official inference's own limit.
 DEFAULT_MAX_NEW_TOKENS = 1024
+# Greedy decoding draws nothing; the seed is for kernels that would.
+SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +86,8 @@ class TextEngine(Protocol):
         """Ask; the answer comes through the future, its errors too.
 
         Errors of the future:
-            PermanentError: The request cannot be answered: no picture, too long, no such adapter.
+            PermanentError: The request cannot be answered: no picture, no such adapter.
+            PromptTooLongError: It does not fit into the model's context.
             TransientError: Another try may succeed.
             MemoryExhaustedError: Fewer pictures may do.
             DraftCancelledError: `request.cancelled` was set.

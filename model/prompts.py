@@ -18,7 +18,7 @@ from typing import Any
 
 from core.drafting import DraftContext
 
-PROMPTS_VERSION = "1"
+PROMPTS_VERSION = "2"
 
 BEGIN = "<|begin_of_text|>"
 HEADER_START = "<|start_header_id|>"
@@ -36,6 +36,7 @@ SYSTEM = (
 
 # An indication is free text of the order: long ones are cut so that the pictures keep their room.
 MAX_INDICATION_LETTERS = 400
+MAX_PRIOR_LETTERS = 600
 
 
 class Task(StrEnum):
@@ -57,6 +58,8 @@ _REPORT_AR = (
     "Keep every finding, side, number and negation. "
     "Write two sections, النتائج: and الانطباع:.\n\n{source}"
 )
+# The same question in Arabic, where nothing is translated.
+_REPORT_AR_FROM_IMAGE = "يرجى وصف هذه الصورة مع النتائج والانطباع. اكتب قسمين، النتائج: والانطباع:."
 _SUMMARY_EN = "Summarize the findings in one or two sentences.\n\n{source}"
 _SUMMARY_AR = "لخص النتائج في جملة أو جملتين.\n\n{source}"
 
@@ -85,18 +88,23 @@ def context_line(context: DraftContext) -> str:
         ("indication", context.indication),
     )
     known = [f"{name} {one_line(value)}" for name, value in parts if one_line(value)]
+    if prior := one_line(context.prior_impression, MAX_PRIOR_LETTERS):
+        known.append(f"earlier impression {prior}")
     return f"Context: {'; '.join(known)}." if known else ""
 
 
-def question(task: Task, context: DraftContext, source: str = "") -> str:
+def question(task: Task, context: DraftContext, source: str | None = None) -> str:
     """Return the question of a task.
 
     Args:
         task: What is asked for.
         context: What is known of the study.
-        source: The text to translate or to summarise; not used by `Task.REPORT_EN`.
+        source: The text to translate or to summarise. `Task.REPORT_EN` needs none, and without one
+            `Task.REPORT_AR` asks for a report straight from the pictures.
     """
-    asked = _QUESTIONS[task].replace("{source}", source)
+    is_from_image = task is Task.REPORT_AR and source is None
+    wording = _REPORT_AR_FROM_IMAGE if is_from_image else _QUESTIONS[task]
+    asked = wording.replace("{source}", source or "")
     context_text = context_line(context)
     return f"{context_text}\n{asked}" if context_text else asked
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from servers import (
@@ -27,6 +28,14 @@ from servers import (
 
 # DCMTK and Orthanc leave Nagle's algorithm on; each of their answers would wait some 45 ms.
 os.environ.setdefault("TCP_NODELAY", "1")
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("taqrir", deadline=None)
+hypothesis.settings.load_profile("taqrir")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", metavar="DIR", help="keep pictures of viewers' pages there")
 
 
 @pytest.fixture(scope="session")

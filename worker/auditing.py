@@ -12,13 +12,11 @@ from core import store
 from core.audit_events import StudyInstances
 from core.audit_messages import Outcome
 from core.lifecycle import DeliveryState
-from core.settings import PacsSettings
-from core.tables import Delivery
+from core.tables import Artifact, Delivery
+from worker.destinations import find_destination
+from worker.destinations.documents import sop_class_of
 from worker.parts import Parts
-from worker.planning import find_destination
 
-# Basic Text SR: what every SR draft is.
-_SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.11"
 _OUTCOMES = {
     DeliveryState.SENT: Outcome.SUCCESS,
     DeliveryState.PARKED: Outcome.SERIOUS_FAILURE,
@@ -29,21 +27,22 @@ def tell_delivery(
     parts: Parts, session: Session, delivery: Delivery, state: DeliveryState, reason: str
 ) -> None:
     """Tell that an archive has an object of ours, or that it will not get it."""
-    archive = find_destination(parts.settings, delivery.destination)
+    destination = find_destination(parts.settings, delivery.destination)
     outcome = _OUTCOMES.get(state)
-    if outcome is None or not isinstance(archive, PacsSettings):
+    if outcome is None or destination is None or destination.recipient is None:
         return
     study = store.get(session, delivery.study_id)
+    artifact = session.get_one(Artifact, delivery.artifact_id)
     parts.audit.instances_sent(
         StudyInstances(
             study_uid=study.study_uid,
             patient_id=study.patient_id,
             patient_issuer=study.patient_issuer,
             accession_numbers=(study.accession_number,),
-            sop_classes={_SR_CLASS: 1},
+            sop_classes={sop_class_of(artifact.kind): 1},
         ),
-        ae_title=archive.ae_title,
-        address=archive.host,
+        ae_title=destination.recipient.ae_title,
+        address=destination.recipient.address,
         outcome=outcome,
         description=reason if outcome is not Outcome.SUCCESS else "",
     )

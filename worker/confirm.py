@@ -1,4 +1,4 @@
-"""Asking archives to commit to what they were sent: `[[pacs]] confirm = "commitment"`.
+"""Asking archives for proof of what they were sent: storage commitment, or a look at their lists.
 
 Each archive is asked in a thread of its own, beside the sweep: one that is slow or silent delays
 neither deliveries nor the other archives. What becomes of the answers stands in
@@ -7,6 +7,7 @@ neither deliveries nor the other archives. What becomes of the answers stands in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -19,8 +20,10 @@ from core.settings import PacsSettings
 from dicom_node.commitment import CommitmentService
 from dicom_node.commitment_dataset import CommitmentRequest
 from dicom_node.commitment_request import reference_to, request_commitment
+from worker import lookup
+from worker.destinations import all_archives
+from worker.destinations.pacs import peer_of
 from worker.parts import Parts
-from worker.results import peer_of
 
 # Archives that report on the same association do so at once; the others call our node.
 _LISTEN_SECONDS = 5.0
@@ -37,14 +40,20 @@ def start_confirming(parts: Parts) -> int:
     Returns at once (see `finish_confirming`).
     """
     started = 0
-    for pacs in parts.settings.pacs:
-        key = (str(parts.settings.data_dir), pacs.name)
-        if pacs.confirm != "commitment" or _errands.is_out(key):
+    committing = {p.destination: p for p in parts.settings.pacs if p.confirm == "commitment"}
+    for archive in all_archives(parts.settings):
+        key = (str(parts.settings.data_dir), archive.name)
+        if _errands.is_out(key):
             continue
-        with reading(parts.engine) as session:
-            is_due = confirmation.due(session, f"pacs:{pacs.name}", at=parts.clock())
+        if archive.name in committing:
+            with reading(parts.engine) as session:
+                is_due = bool(confirmation.due(session, archive.name, at=parts.clock()))
+            errand: Callable[[], object] = partial(ask, parts, committing[archive.name])
+        else:
+            is_due = lookup.is_due(parts, archive)
+            errand = partial(lookup.look_up, parts, archive)
         if is_due:
-            started += _errands.start(key, partial(ask, parts, pacs))
+            started += _errands.start(key, errand)
     return started
 
 
@@ -86,7 +95,7 @@ def ask(parts: Parts, pacs: PacsSettings, *, listen_seconds: float = _LISTEN_SEC
         for request in requests:
             if request.transaction_uid not in answered:
                 _asked(parts, request, str(error))
-    _log.info("commitment_asked", destination=f"pacs:{pacs.name}", count=len(answered))
+    _log.info("commitment_asked", destination=pacs.destination, count=len(answered))
     return len(answered)
 
 
@@ -95,7 +104,7 @@ def _claim(parts: Parts, pacs: PacsSettings) -> list[CommitmentRequest]:
     requests = []
     with writing(parts.engine) as session:
         at = parts.clock()
-        for rows in confirmation.due(session, f"pacs:{pacs.name}", at=at):
+        for rows in confirmation.due(session, pacs.destination, at=at):
             uid = confirmation.new_transaction_uid()
             claimed = confirmation.claim(session, rows, transaction_uid=uid, until=at + _LEASE)
             references = [

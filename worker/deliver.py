@@ -3,62 +3,92 @@
 Reasons, in which a peer's own words may stand, go into the timeline and never into the log.
 What can go wrong here never stops another delivery: a destination that is down postpones its own
 rows, one that refuses parks them with its words.
+
+Two layers of retry: a connection that breaks is tried again at once, within the attempt; whatever
+outlasts that waits in the row, for seconds that double to minutes.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import outbox, store
+from core import channels, outbox, versions
 from core.database import reading, writing
-from core.errors import PermanentError, TransientError
+from core.errors import (
+    PeerRefusedError,
+    PeerUnreachableError,
+    PermanentError,
+    TaqrirError,
+    TransientError,
+)
 from core.lifecycle import DeliveryState
 from core.log import log
-from core.report import from_json
-from core.tables import Artifact, Delivery, Draft
-from worker import auditing, results
+from core.tables import Artifact, Delivery
+from worker import auditing, before_sending
+from worker.destinations import Destination, find_destination
+from worker.destinations.base import Receipt, Source
 from worker.parts import Parts
-from worker.planning import find_destination
+from worker.sources import source_of
 
 _log = log(__name__)
 # A claim covers connecting, sending and waiting for the answer, with room for a slow disk.
 _LEASE_TIMEOUTS = 4
+# A failure that took longer was no hiccup of the network; the task's own retries are for that.
+_QUICK_FAILURE_SECONDS = 2.0
 
 
 def deliver(parts: Parts, delivery_id: int) -> bool:
     """Attempt a delivery if it is due; True where it is out of the way (sent, parked, dropped)."""
-    lease = timedelta(seconds=parts.settings.delivery.timeout_seconds * _LEASE_TIMEOUTS)
-    with writing(parts.engine) as session:
-        at = parts.clock()
-        delivery = outbox.claim(session, delivery_id, owner=parts.name, at=at, lease=lease)
-        if delivery is None:
-            return False
-        if not outbox.is_current(session, delivery):
-            reason = "the draft was superseded or withheld before it was sent"
+    delivery = _claim(parts, delivery_id)
+    if delivery is None:
+        return False
+    if reason := before_sending.look(parts, delivery):
+        with writing(parts.engine) as session:
+            channels.let_go(session, delivery.destination, at=parts.clock())
             _finish(parts, session, delivery, DeliveryState.DROPPED, reason)
-            return True
+        _ring_next(parts, delivery)
+        return True
+    receipt = Receipt()
     try:
-        note = _attempt(parts, delivery)
+        receipt = _attempt(parts, delivery)
     except TransientError as error:
-        return _postpone(parts, delivery, str(error))
+        return _postpone(parts, delivery, error)
     except PermanentError as error:
-        end, note = DeliveryState.PARKED, str(error)
+        problem: PermanentError | None = error
     except Exception as error:  # noqa: BLE001  the delivery's border: one row never stops another
         _log.error("delivery_crashed", delivery=delivery.id, exc_info=error)
-        return _postpone(parts, delivery, f"unexpected {type(error).__name__}")
+        return _postpone(parts, delivery, TransientError(f"unexpected {type(error).__name__}"))
     else:
-        end = DeliveryState.SENT
-    with writing(parts.engine) as session:
-        _finish(parts, session, delivery, end, note)
-    _ring_next(parts, delivery)
+        problem = None
+    _end(parts, delivery, receipt, problem)
     return True
 
 
-def _attempt(parts: Parts, delivery: Delivery) -> str:
-    """Send one object; return what the peer said beside its yes.
+def _claim(parts: Parts, delivery_id: int) -> Delivery | None:
+    delivery = parts.settings.delivery
+    tries = 1 + delivery.quick_retries
+    lease = timedelta(seconds=delivery.timeout_seconds * (_LEASE_TIMEOUTS + tries))
+    with writing(parts.engine) as session:
+        return outbox.claim(
+            session,
+            delivery_id,
+            owner=parts.name,
+            at=parts.clock(),
+            lease=lease,
+            pace=lambda name: _per_minute(parts, name),
+        )
+
+
+def _per_minute(parts: Parts, name: str) -> int:
+    destination = find_destination(parts.settings, name)
+    return destination.per_minute if destination is not None else 0
+
+
+def _attempt(parts: Parts, delivery: Delivery) -> Receipt:
+    """Send one object; return the peer's yes.
 
     Raises:
         TransientError, PermanentError: It was not sent, or nobody knows whether it was.
@@ -66,73 +96,54 @@ def _attempt(parts: Parts, delivery: Delivery) -> str:
     destination = find_destination(parts.settings, delivery.destination)
     if destination is None:
         raise PermanentError(f"{delivery.destination} is no longer in the settings")
-    source, content = _read(parts, delivery)
-    if content is None:
-        content = _keep(parts, delivery, results.render(destination, source))
-    results.verify(destination, content, source)
-    return results.send(parts.settings, destination, content)
-
-
-def _read(parts: Parts, delivery: Delivery) -> tuple[results.Source, bytes | None]:
-    """Return what an object is made of, and its bytes where an attempt has made them."""
     with reading(parts.engine) as session:
-        draft = session.get_one(Draft, delivery.draft_id)
-        artifact = session.get_one(Artifact, delivery.artifact_id)
-        source = results.Source(
-            report=from_json(draft.report),
-            header=store.header_of(session, store.get(session, delivery.study_id)),
-            kind=artifact.kind,
-            language=artifact.language,
-            uid=artifact.uid,
-            report_version=draft.report_version,
-            created_at=draft.created_at,
-            predecessor=_predecessor(session, draft, artifact),
-        )
-        return source, artifact.content
+        source, content = source_of(parts, session, delivery)
+    if content is None:
+        content = _keep(parts, delivery, destination.render(source), source)
+    destination.verify(content, source)
+    return _send(parts, destination, content)
 
 
-def _keep(parts: Parts, delivery: Delivery, rendered: bytes) -> bytes:
+def _send(parts: Parts, destination: Destination, content: bytes) -> Receipt:
+    """Send; where the network hiccups, send the same bytes again at once."""
+    settings = parts.settings.delivery
+    pause = settings.quick_retry_seconds
+    for _ in range(settings.quick_retries):
+        began = time.monotonic()
+        try:
+            return destination.send(content)
+        except PeerUnreachableError:
+            if time.monotonic() - began > _QUICK_FAILURE_SECONDS:
+                raise
+        time.sleep(pause)
+        pause *= 2
+    return destination.send(content)
+
+
+def _keep(parts: Parts, delivery: Delivery, rendered: bytes, source: Source) -> bytes:
     """Store an object's bytes before its first attempt; return the ones that stand."""
+    digest = versions.header_digest(source.header)
     with writing(parts.engine) as session:
         artifact = session.get_one(Artifact, delivery.artifact_id)
-        return outbox.keep_content(session, artifact, rendered)
+        return outbox.keep_content(session, artifact, rendered, header_digest=digest)
 
 
-def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> results.Predecessor | None:
-    """Return the newest earlier document of the same kind and language that a peer has."""
-    found = session.execute(
-        select(Artifact.uid, Draft.report_version)
-        .join(Draft, Draft.id == Artifact.draft_id)
-        .join(Delivery, Delivery.artifact_id == Artifact.id)
-        .where(
-            Draft.study_id == draft.study_id,
-            Draft.report_version < draft.report_version,
-            Artifact.kind == artifact.kind,
-            Artifact.language == artifact.language,
-            Delivery.state.in_([DeliveryState.SENT, DeliveryState.CONFIRMED]),
-        )
-        .order_by(Draft.report_version.desc())
-    ).first()
-    return results.Predecessor(uid=found[0], report_version=found[1]) if found else None
-
-
-def _postpone(parts: Parts, delivery: Delivery, reason: str) -> bool:
+def _postpone(parts: Parts, delivery: Delivery, error: TransientError) -> bool:
     """Write a failure that may pass, or give up after hours of them; True where given up."""
     limits = parts.settings.delivery
     at = parts.clock()
-    since = delivery.first_attempt_at or at
-    if at - since > timedelta(hours=limits.give_up_hours):
-        with writing(parts.engine) as session:
-            words = f"given up after {limits.give_up_hours:g} h: {reason}"
-            _finish(parts, session, delivery, DeliveryState.PARKED, words)
-        return True
-    # 2**attempts overflows no float here, but would cost a huge integer after days of attempts.
-    wait = min(
-        limits.retry_seconds * 2.0 ** min(delivery.attempts - 1, 32), limits.retry_max_seconds
-    )
     with writing(parts.engine) as session:
+        failing_since = _note_channel(parts, session, delivery, error, at=at)
+        since = min(delivery.first_attempt_at or at, failing_since or at)
+        if at - since > timedelta(hours=limits.give_up_hours):
+            words = f"given up after {limits.give_up_hours:g} h: {_in_words(error)}"
+            _finish(parts, session, delivery, DeliveryState.PARKED, words)
+            return True
+        wait = _wait(parts, delivery.attempts)
         until = at + timedelta(seconds=wait)
-        outbox.postpone(session, delivery, at=at, until=until, actor=parts.name, reason=reason)
+        outbox.postpone(
+            session, delivery, at=at, until=until, actor=parts.name, reason=_in_words(error)
+        )
     _log.warning(
         "delivery_postponed",
         delivery=delivery.id,
@@ -142,10 +153,68 @@ def _postpone(parts: Parts, delivery: Delivery, reason: str) -> bool:
     return False
 
 
-def _finish(
-    parts: Parts, session: Session, delivery: Delivery, state: DeliveryState, reason: str
+def _wait(parts: Parts, failures: int) -> float:
+    """Return the seconds before the next attempt after so many failures in a row."""
+    limits = parts.settings.delivery
+    # 2**failures overflows no float here, but would cost a huge integer after days of attempts.
+    return min(limits.retry_seconds * 2.0 ** min(failures - 1, 32), limits.retry_max_seconds)
+
+
+def _note_channel(
+    parts: Parts, session: Session, delivery: Delivery, error: TransientError, *, at: datetime
+) -> datetime | None:
+    """Note what a failure says of the destination; return since when this delivery suffers it."""
+    name = delivery.destination
+    if not isinstance(error, PeerUnreachableError):
+        channels.answer(session, name)
+        return None
+    failures, since = channels.failures(session, name)
+    until = at + timedelta(seconds=_wait(parts, failures + 1))
+    channels.fail(session, name, at=at, until=until)
+    return max(since, delivery.created_at) if since is not None else None
+
+
+def _end(
+    parts: Parts, delivery: Delivery, receipt: Receipt, problem: PermanentError | None
 ) -> None:
-    outbox.finish(session, delivery, state, at=parts.clock(), actor=parts.name, reason=reason)
+    with writing(parts.engine) as session:
+        is_back = False
+        if problem is None or isinstance(problem, PeerRefusedError):
+            is_back = channels.answer(session, delivery.destination)
+        else:
+            channels.let_go(session, delivery.destination, at=parts.clock())
+        if problem is None:
+            _finish(parts, session, delivery, DeliveryState.SENT, receipt.note, receipt=receipt)
+        else:
+            _finish(parts, session, delivery, DeliveryState.PARKED, _in_words(problem))
+    if is_back:
+        _log.info("destination_is_back", destination=delivery.destination)
+    _ring_next(parts, delivery)
+
+
+def _in_words(error: TaqrirError) -> str:
+    """Return a sentence, with the peer's own words behind it."""
+    return f"{error} It said: {error.words}" if error.words else str(error)
+
+
+def _finish(
+    parts: Parts,
+    session: Session,
+    delivery: Delivery,
+    state: DeliveryState,
+    reason: str,
+    *,
+    receipt: Receipt | None = None,
+) -> None:
+    outbox.finish(
+        session,
+        delivery,
+        state,
+        at=parts.clock(),
+        actor=parts.name,
+        reason=reason,
+        is_doubtful=receipt is not None and receipt.is_doubtful,
+    )
     auditing.tell_delivery(parts, session, delivery, state, reason)
     _log.info(
         "delivery_ended",
@@ -158,7 +227,7 @@ def _finish(
 def _ring_next(parts: Parts, delivery: Delivery) -> None:
     """Ring for what waited behind this delivery: a destination gets a study's objects in turn."""
     with reading(parts.engine) as session:
-        due = set(outbox.due(session, at=parts.clock()))
+        due = set(outbox.due(session, at=parts.clock(), study=delivery.study_id))
         rows = outbox.deliveries_of(session, delivery.study_id)
     for row, _artifact in rows:
         if row.id in due and row.destination == delivery.destination:

@@ -13,10 +13,9 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import intake, outbox, store
+from core import intake, outbox, store, versions
 from core.database import reading, writing
 from core.drafting import Drafter, DraftRequest
 from core.errors import (
@@ -28,19 +27,18 @@ from core.errors import (
     TransientError,
     TransitionError,
 )
-from core.lifecycle import Event
+from core.lifecycle import Event, Origin
 from core.log import log
-from core.report import Report, Severity, to_json
-from core.tables import Draft, Study
-from dicom_node.selection import RenderedSelection, Selection, draft_context
+from core.report import Report
+from core.tables import Study
+from dicom_node.selection import RenderedSelection, Selection
+from worker.context import context_of, identifiers_of, laterality_of, severities_of
+from worker.issuing import issue
 from worker.lease import Lease, LostLeaseError
 from worker.parts import Parts
-from worker.planning import plan_results
 from worker.seeing import look_at
 
 _log = log(__name__)
-# Most severe last.
-_SEVERITIES = (Severity.NOTE, Severity.WARN, Severity.BLOCK)
 # A ring takes the first study in line that no other worker takes; so many may be at it at once.
 _CANDIDATES = 16
 
@@ -143,18 +141,24 @@ def _outcome_of(parts: Parts, study: Study, error: Exception) -> Callable[[Sessi
 def _draft(
     parts: Parts, study: Study, selection: Selection, rendering: RenderedSelection, lease: Lease
 ) -> Report:
+    model = parts.settings.model
+    with reading(parts.engine) as session:
+        context = context_of(session, study, selection)
+        identifiers = identifiers_of(store.header_of(session, study))
     request = DraftRequest(
         images=rendering.images,
-        context=draft_context(selection),
-        languages=parts.settings.model.languages,
-        severities=(
-            *parts.settings.checks.severities.items(),
-            ("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),
-        ),
-        max_new_tokens=study.options.get("max_new_tokens"),
+        context=context,
+        languages=model.languages,
+        severities=severities_of(parts, study),
+        max_new_tokens=study.options.get("max_new_tokens", model.max_new_tokens),
         adapter=study.options.get("adapter", ""),
         is_urgent=study.priority == "stat",
         cancelled=lease.lost,
+        arabic=model.arabic,
+        laterality=laterality_of(selection),
+        # What the model was not told it cannot compare with.
+        has_prior=bool(context.prior_impression),
+        identifiers=identifiers,
     )
 
     def on_step(step: str) -> None:
@@ -172,42 +176,40 @@ def draft_within_memory(
     Raises:
         MemoryExhaustedError: It does not even hold one.
     """
+    wanted = len(request.images)
     while True:
         try:
-            return drafter.draft(request, on_step)
+            report = drafter.draft(request, on_step)
         except MemoryExhaustedError:
             count = len(request.images) // 2
             if not count:
                 raise
             _log.warning("draft_with_fewer_images", count=count)
             request = replace(request, images=request.images[:count])
-
-
-def _orientation_severity(parts: Parts, study: Study) -> Severity:
-    """Return the strictest severity that the study's senders are configured with."""
-    with reading(parts.engine) as session:
-        titles = {row.sender for row in store.instances_of(session, study.id) if row.is_image}
-    senders = [parts.settings.sender(title) for title in titles]
-    configured = [s.orientation_unknown if s else Severity.BLOCK for s in senders]
-    return max(configured, key=_SEVERITIES.index, default=Severity.BLOCK)
+            continue
+        if (seen := len(request.images)) == wanted:
+            return report
+        reason = f"Memory ran out with {wanted} images; the model saw the first {seen}."
+        return replace(report, reasons=(reason, *report.reasons))
 
 
 def _explain(
     study: Study, selection: Selection, rendering: RenderedSelection, report: Report
 ) -> dict[str, Any]:
     """Return what the model saw and why, as it is stored with the draft."""
-    reasons = [*selection.reasons, *rendering.unreadable]
-    if len(report.frames) < len(rendering.images):
-        reasons.append(
-            f"Memory ran out with {len(rendering.images)} images; the model saw the first "
-            f"{len(report.frames)}."
-        )
+    # A frame may be several pictures, a window each; the report names it once.
+    seen = {(frame.sop_instance_uid, frame.frame_number) for frame in report.frames}
+    frames = [image.frame for image in rendering.images]
     return {
         "rule": study.rule,
         "priority": study.priority,
         "options": study.options,
-        "frames": [asdict(frame) for frame in report.frames],
-        "reasons": reasons,
+        "frames": [
+            asdict(frame)
+            for frame in frames
+            if (frame.sop_instance_uid, frame.frame_number) in seen
+        ],
+        "reasons": [*selection.reasons, *rendering.unreadable, *report.reasons],
     }
 
 
@@ -262,22 +264,10 @@ def _recording(
     def write(session: Session) -> None:
         at = parts.clock()
         blocking = report.blocking
-        draft = Draft(
-            study_id=study.id,
-            study_version=study.version,
-            report_version=_next_report_version(session, study.id),
-            is_withheld=bool(blocking),
-            created_at=at,
-            seconds=seconds,
-            model_name=report.model.name,
-            model_revision=report.model.revision,
-            report=to_json(report),
-            selection=selection,
-        )
         reason = "; ".join(finding.message for finding in blocking)
         code = ",".join(sorted({finding.code for finding in blocking}))
         detail: dict[str, Any] = {
-            "report_version": draft.report_version,
+            "report_version": versions.next_report_version(session, study.id),
             "study_version": study.version,
             "model": str(report.model),
             "seconds": round(seconds, 1),
@@ -294,23 +284,25 @@ def _recording(
             changes={"reason_code": code, "reason": reason, "attempts": 0},
             detail=detail | ({"reason": reason} if reason else {}),
         )
-        session.add(draft)
-        session.flush()
-        if not blocking:
-            outbox.plan(session, draft, plan_results(parts.settings, study, draft, report), at=at)
+        issue(
+            session,
+            parts.settings,
+            study,
+            report,
+            origin=Origin.MODEL,
+            at=at,
+            actor=parts.name,
+            selection=selection,
+            seconds=seconds,
+            is_withheld=bool(blocking),
+        )
         _log.info("draft_recorded", study=study.id, version=study.version, code=code or "OK")
 
     return write
 
 
-def _next_report_version(session: Session, study: int) -> int:
-    query = select(func.max(Draft.report_version)).where(Draft.study_id == study)
-    return (session.scalar(query) or 0) + 1
-
-
 def _ring_for_deliveries(parts: Parts, study: int) -> None:
     with reading(parts.engine) as session:
-        due = set(outbox.due(session, at=parts.clock()))
-        waiting = [d.id for d, _ in outbox.deliveries_of(session, study) if d.id in due]
+        waiting = outbox.due(session, at=parts.clock(), study=study)
     for delivery in waiting:
         parts.doorbell.ring_delivery(delivery)

@@ -17,8 +17,10 @@ from core.lifecycle import Event
 from core.log import log
 from core.queue import DELIVER_QUEUE, DRAFT_QUEUE, QUEUES
 from worker.confirm import finish_confirming, start_confirming
+from worker.orders import OrdersLoop
 from worker.parts import Parts
 from worker.purge import PurgeLoop
+from worker.withdrawal import withdraw_ended
 
 _log = log(__name__)
 _BEAT_SECONDS = 15.0
@@ -33,10 +35,12 @@ class Sweep:
         self._parts = parts
         self._stopping = threading.Event()
         self._purge = PurgeLoop(parts)
+        self._orders = OrdersLoop(parts)
 
     def run(self) -> None:
         """Sweep until `stop`."""
         self._purge.start()
+        self._orders.start()
         pause = self._parts.settings.worker.sweep_seconds
         since_beat = _BEAT_SECONDS
         while not self._stopping.is_set():
@@ -52,6 +56,7 @@ class Sweep:
             self._stopping.wait(pause)
         finish_confirming(_FINISH_SECONDS)
         self._purge.stop()
+        self._orders.stop()
 
     def stop(self) -> None:
         """End after the sweep at hand."""
@@ -59,8 +64,9 @@ class Sweep:
 
 
 def sweep_once(parts: Parts) -> None:
-    """Take back expired claims, ring for what is due, ask archives for confirmation."""
+    """Take back expired claims and withdrawn drafts, ring for what is due, ask for confirmation."""
     _take_back(parts)
+    withdraw_ended(parts)
     with reading(parts.engine) as session:
         at = parts.clock()
         studies = store.due_studies(session, at=at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import core.order_tables  # noqa: F401  its tables join the metadata
 from core.database import alembic_options
 from core.tables import Base
 

@@ -66,13 +66,13 @@ def test_a_readable_film_takes_the_place_of_a_damaged_one_of_the_same_view(site:
 
 @one_database
 def test_an_image_of_a_kind_that_we_do_not_read_is_ignored_with_the_reason(site: Site) -> None:
-    ultrasound = film(SOPClassUID=uid.UltrasoundImageStorage, Modality="US")
+    scintigram = film(SOPClassUID=uid.NuclearMedicineImageStorage, Modality="NM")
 
-    site.take_in(ultrasound)
+    site.take_in(scintigram)
 
     study = site.study()
     assert (study.state, study.reason_code) == (State.IGNORED, "NOT_ADMITTED")
-    assert "US" in study.reason
+    assert "NM" in study.reason
 
 
 @one_database

@@ -15,11 +15,12 @@ from harness import (
     Site,
     Timing,
     abort,
+    add_patient,
     film,
     one_database,
     report_object,
 )
-from pydicom import dcmread
+from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 from servers import free_port
 
@@ -36,6 +37,16 @@ PARKED, DROPPED = DeliveryState.PARKED, DeliveryState.DROPPED
 
 # pynetdicom lets go of a socket whose connection was refused without closing it.
 refused = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+def _unverified(study_uid: str, **attributes: str) -> Dataset:
+    """Return a preliminary report of somebody else's: no reason to stop."""
+    return report_object(study_uid, VerificationFlag="UNVERIFIED", **attributes)
+
+
+def _dataset(content: bytes | None) -> Dataset:
+    assert content is not None
+    return dcmread(BytesIO(content))
 
 
 def _states(site: Site) -> list[str]:
@@ -296,7 +307,7 @@ def test_a_resend_is_the_same_bytes_after_a_restart_another_day(
         site.clock.advance(hours=20)
         # Another release, in another time zone.
         monkeypatch.setenv("TZ", "Asia/Riyadh")
-        monkeypatch.setattr("worker.results.version", lambda _name: "9.9")
+        monkeypatch.setattr("worker.destinations.documents.version", lambda _name: "9.9")
         site.parts = site.new_parts("worker@there:2")
         site.deliver_due()
         site.parts.engine.dispose()
@@ -449,7 +460,7 @@ def test_a_bug_in_one_delivery_is_tried_again_and_holds_no_other(
         def fail(*_: object) -> bytes:
             raise KeyError("Mustermann^Erika")
 
-        monkeypatch.setattr("worker.results._render_oru", fail)
+        monkeypatch.setattr("worker.destinations.ris.RisDestination.render", fail)
         site.deliver_due()
 
         assert _states(site) == [SENT, SENT, PENDING]
@@ -465,7 +476,7 @@ def test_a_message_that_waits_survives_an_object_that_completes_the_demographics
         site = make_site(ris={"main": ris.port})
         image = film(AccessionNumber="")
         site.take_in(image)
-        site.receive(report_object(image.StudyInstanceUID, AccessionNumber="ACC9"))
+        site.receive(_unverified(image.StudyInstanceUID, AccessionNumber="ACC9"))
         site.deliver_due()
 
         # Not attempted before, so it is rendered with what is known now.
@@ -474,7 +485,7 @@ def test_a_message_that_waits_survives_an_object_that_completes_the_demographics
 
 
 @one_database
-def test_a_message_whose_study_changed_after_the_first_attempt_is_parked_for_a_person(
+def test_a_message_whose_study_changed_after_the_first_attempt_goes_as_a_new_version(
     make_site: Callable[..., Site],
 ) -> None:
     with ScriptedRis([None]) as ris:
@@ -482,14 +493,91 @@ def test_a_message_whose_study_changed_after_the_first_attempt_is_parked_for_a_p
         image = film(AccessionNumber="")
         site.take_in(image)
         site.deliver_due()
-        site.receive(report_object(image.StudyInstanceUID, AccessionNumber="ACC9"))
+        site.receive(_unverified(image.StudyInstanceUID, AccessionNumber="ACC9"))
         site.clock.advance(minutes=1)
         site.deliver_due()
 
-        # The bytes are fixed and no longer say what the study says.
-        assert _states(site) == [PARKED]
-        assert "Accession Number is not that of the study" in _reason(site)
-        assert len(ris.received) == 1
+        # The first bytes are fixed and no longer say what the study says.
+        assert _states(site) == [DROPPED, SENT]
+        assert "attributes changed after the first attempt" in _reason(site)
+        assert b"ACC9" not in ris.received[0]
+        assert b"ACC9" in ris.received[1]
+        first, second = site.drafts()
+        assert (first.origin, second.origin) == ("model", "renewed")
+        assert second.report == first.report
+        assert second.changes["against"] == first.report_version
+        assert "report_renewed" in site.events()
+
+
+@one_database
+def test_documents_under_a_corrected_patient_name_the_ones_that_they_replace(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs([0x0000, abort]) as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        image = film()
+        site.take_in(image)
+        site.deliver_due()
+        corrected = add_patient(_unverified(image.StudyInstanceUID), name="Right^Name")
+        site.receive(corrected)
+        site.clock.advance(minutes=1)
+        site.deliver_due()
+
+        # The English one was there, of the Arabic one nobody knows: both are followed by new ones.
+        assert _states(site) == [SENT, DROPPED, SENT, SENT]
+        documents = [_dataset(a.content) for _, a in site.deliveries()]
+        for earlier, later in zip(documents[:2], documents[2:], strict=True):
+            assert later.PatientName == "Right^Name"
+            [study] = later.PredecessorDocumentsSequence
+            [series] = study.ReferencedSeriesSequence
+            [reference] = series.ReferencedSOPSequence
+            assert reference.ReferencedSOPInstanceUID == earlier.SOPInstanceUID
+            assert series.SeriesInstanceUID == earlier.SeriesInstanceUID
+        site.deliver_due()
+        assert len(pacs.uids) == 4
+
+
+@one_database
+def test_a_draft_whose_study_somebody_has_reported_by_now_is_not_sent(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        image = film()
+        site.take_in(image)
+        site.receive(report_object(image.StudyInstanceUID))
+        site.deliver_due()
+
+        assert pacs.received == []
+        assert _states(site) == [DROPPED, DROPPED]
+        assert _reason(site) == "the study has a final report by now"
+        assert site.state() is State.IGNORED
+        assert "final_elsewhere" in site.events()
+
+
+@one_database
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"VerificationFlag": "UNVERIFIED"},
+        {"CompletionFlag": "PARTIAL", "VerificationFlag": "UNVERIFIED"},
+        {"PreliminaryFlag": "PRELIMINARY"},
+        # Measurements, not a report.
+        {"SOPClassUID": uid.ComprehensiveSRStorage},
+        {"SOPClassUID": uid.XRayRadiationDoseSRStorage},
+    ],
+)
+def test_what_is_no_final_report_of_the_study_ends_nothing(
+    make_site: Callable[..., Site], attributes: dict[str, str]
+) -> None:
+    with ScriptedPacs() as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        image = film()
+        site.take_in(image)
+        site.receive(report_object(image.StudyInstanceUID, **attributes))
+        site.deliver_due()
+
+        assert _states(site) == [SENT, SENT]
 
 
 def test_a_slow_archive_keeps_its_claim(make_site: Callable[..., Site]) -> None:

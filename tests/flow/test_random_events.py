@@ -22,6 +22,7 @@ from core.errors import PeerRefusedError, PermanentError, TransientError, Transi
 from core.intake import ReceivedInstance
 from core.lifecycle import DeliveryState, Event, State
 from dicom_node.header import InstanceHeader, read_header, to_plain
+from worker.destinations.base import Receipt
 from worker.sweep import sweep_once
 
 STUDIES = 4
@@ -65,15 +66,14 @@ class Installation:
     def _study(self) -> int:
         return self.chance.randrange(STUDIES)
 
-    def _take(self, settings: object, destination: object, content: bytes) -> str:
+    def _take(self, content: bytes) -> Receipt:
         """Be the peer: keep what comes, or fail; a failure may come after the object did."""
-        del settings, destination
         answer, self._answer = self._answer, None
         if not isinstance(answer, PeerRefusedError):
             self.arrived.setdefault(_identifier(content), set()).add(content)
         if answer is not None:
             raise answer
-        return ""
+        return Receipt()
 
     def _record(self, header: InstanceHeader, study: int, *, is_own: bool = False) -> None:
         header = replace(header, study_uid=self._study_uids[study])
@@ -209,7 +209,8 @@ def test_the_invariants_hold_after_every_step(
 ) -> None:
     site = make_site(pacs={"main": 1}, ris={"main": 1})
     installation = Installation(site, seed)
-    monkeypatch.setattr("worker.results.send", installation._take)
+    for kind in ("pacs.PacsDestination", "ris.RisDestination"):
+        monkeypatch.setattr(f"worker.destinations.{kind}.send", installation._take)
 
     for _ in range(STEPS):
         installation.step()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from core.drafting import DraftRequest
+from core.drafting import Answer, AskRequest, DraftRequest
 from core.report import (
+    Decoding,
     Finding,
     FrameReference,
     Language,
@@ -67,6 +68,7 @@ class FakeDrafter:
 
     def __init__(self) -> None:
         self.requests: list[DraftRequest] = []
+        self.questions: list[AskRequest] = []
         self.script: deque[Exception | tuple[Finding, ...]] = deque()
         self.during: Callable[[], None] = lambda: None
 
@@ -82,3 +84,18 @@ class FakeDrafter:
             raise step
         frames = tuple(image.frame for image in request.images)
         return a_report(frames=frames, findings=step, languages=request.languages)
+
+    def answer(self, request: AskRequest) -> Answer:
+        """Answer that this is the n-th question; `script` gives findings as for a draft."""
+        self.questions.append(request)
+        step = self.script.popleft() if self.script else ()
+        if isinstance(step, Exception):
+            raise step
+        return Answer(
+            question=request.question,
+            text=f"Answer {len(self.questions)}.",
+            language=request.language,
+            model=VERSION,
+            decoding=Decoding(prompts_version="1", max_new_tokens=request.max_new_tokens),
+            findings=step,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -79,6 +80,35 @@ def test_a_missing_peer_is_a_skip_on_a_laptop_and_a_failure_in_ci(
 def test_a_free_port_is_free() -> None:
     with socket.create_server(("127.0.0.1", free_port())):
         pass
+
+
+def test_a_port_in_use_is_not_given() -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as server:
+        taken = server.getsockname()[1]
+        # More than a process has.
+        assert taken not in {free_port() for _ in range(200)}
+
+
+def test_processes_that_run_together_are_given_different_ports() -> None:
+    code = "from servers import free_port\nprint(*(free_port() for _ in range(200)))\ninput()"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for _ in range(4)
+    ]
+    # Each lives until all have answered.
+    answers = [set(process.stdout.readline().split()) for process in processes if process.stdout]
+    for process in processes:
+        process.communicate("\n", timeout=60)
+
+    assert all(answers)
+    assert len(set.union(*answers)) == sum(map(len, answers))
 
 
 # Redis and PostgreSQL

@@ -11,13 +11,22 @@ from pydicom import dcmread
 from pydicom.filereader import read_file_meta_info
 from servers import dcmtk, program
 from servers.process import wait_until
-from unit.dicom_samples import STUDY_UID, a_report, a_study_header, frames_of, radiograph, write
+from unit.dicom_samples import (
+    STUDY_UID,
+    a_context,
+    a_report,
+    a_study_header,
+    frames_of,
+    radiograph,
+    write,
+)
 
 from core.clock import local_now
 from core.errors import PeerRefusedError, PeerUnreachableError
 from core.report import Language, Patient, StudyHeader
 from dicom_node.client import Peer, echo, send_files, store
-from dicom_node.report_sr import DocumentReference, build_sr, read_back
+from dicom_node.documents import DocumentReference, Predecessor
+from dicom_node.report_sr import build_sr, read_back
 
 pytestmark = pytest.mark.peer
 
@@ -59,16 +68,15 @@ HEADERS = {
 
 def built(language: Language, header: StudyHeader | None = None, **options) -> bytes:
     frames = (*frames_of(f"{STUDY_UID}.8", f"{STUDY_UID}.9"),)
-    return build_sr(
-        report=a_report(frames=frames),
+    earlier = DocumentReference(sop_instance_uid="1.2.3", series_uid="1.2.4")
+    context = a_context(
         header=header or a_study_header(),
-        language=language,
         report_version=2,
         created_at=local_now(),
-        software_version="0.1.0",
-        predecessor=DocumentReference(sop_instance_uid="1.2.3", series_uid="1.2.4"),
+        predecessors=(Predecessor(document=earlier),),
         **options,
     )
+    return build_sr(report=a_report(frames=frames), context=context, language=language)
 
 
 def body_of(data: bytes, folder: Path) -> bytes:

@@ -20,9 +20,9 @@ from cli.main import taqrir
 from core import database
 from core.errors import PeerUnreachableError
 from core.settings import PacsSettings, PacsTlsSettings
+from core.tls_context import OwnPair, PeerTls
 from dicom_node.client import Peer, echo, send_files, store
-from dicom_node.tls_context import OwnPair, PeerTls
-from worker.results import peer_of
+from worker.destinations.pacs import peer_of
 
 pytestmark = pytest.mark.peer
 

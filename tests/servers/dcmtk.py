@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers.process import free_port, is_listening, program, running
+from servers.ports import free_port
+from servers.process import is_listening, program, running
 
 
 def dcmtk(name: str) -> str:

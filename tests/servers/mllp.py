@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from servers.process import free_port, program, running
+from servers.ports import free_port
+from servers.process import missing, program, running
 
 _FOLDER = Path(__file__).parents[1] / "peer" / "mllp_listener"
 
@@ -34,10 +33,7 @@ class MllpListener:
 def running_mllp_listener(folder: Path, answer: str = "AA") -> Iterator[MllpListener]:
     """Start a foreign RIS that gives every message the same answer."""
     if not (_FOLDER / "node_modules" / "node-hl7-server").is_dir():
-        reason = "no node-hl7-server here: `make test-deps` installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("node-hl7-server")
     listener = MllpListener(port=free_port(), log=folder / f"mllp-{answer}.log")
     with running(
         [program("node"), _FOLDER / "listener.js", str(listener.port), answer],
@@ -51,3 +47,19 @@ def field(segment: Any, number: int) -> Any:
     """Return repetitions of components of subcomponents; the listener leaves MSH-1 out."""
     place = number - (2 if segment["name"] == "MSH" else 1)
     return segment["fields"][place] if place < len(segment["fields"]) else []
+
+
+def send_orders(port: int, orders: list[dict[str, str]]) -> list[list[str]]:
+    """Let a foreign information system build and send messages; return MSA-1 and MSA-2 of each."""
+    node = program("node")
+    if not (_FOLDER / "node_modules" / "node-hl7-client").is_dir():
+        missing("node-hl7-client")
+    done = subprocess.run(
+        [node, _FOLDER / "sender.js", str(port)],
+        input=json.dumps(orders),
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]

@@ -11,7 +11,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from servers.process import free_port, program, running
+from servers.ports import free_port
+from servers.process import missing, program, running
 
 # Whatever arrives is sent on, what came from the receiver itself included: that is the loop.
 _ROUTING = """\
@@ -97,6 +98,14 @@ class Orthanc:
         except ConnectionError:
             return False
         return True
+
+
+def dicom_web() -> dict[str, object]:
+    """Return the settings with which `running_orthanc` offers DICOMweb under ``/dicom-web/``."""
+    plugins = sorted(Path("/usr/lib/orthanc").glob("libOrthancDicomWeb.so*"))
+    if not plugins:
+        missing("DICOMweb plug-in of Orthanc")
+    return {"Plugins": [str(plugins[0])], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}}
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psycopg
 
-from servers.process import free_port, program, running
+from servers.ports import free_port
+from servers.process import program, running
 
 USER = "taqrir"
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
@@ -19,14 +19,6 @@ _T = TypeVar("_T")
 # Loaded machines start servers slowly; a server that died is noticed at once (see wait_until).
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback that nobody listens on right now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def is_listening(port: int) -> bool:
@@ -54,13 +46,21 @@ def wait_until(predicate: Callable[[], _T], timeout: float = 10.0, interval: flo
 def program(*candidates: str | Path) -> str:
     """Return the first candidate that is there: an absolute path, or a name to look for on PATH.
 
-    Where none is, the test is skipped on a laptop and fails on a build server (``CI=true``), where
-    a skip would hide that nothing was tested.
+    Where none is, the test ends as `missing` says.
     """
     for candidate in candidates:
         if found := shutil.which(candidate):
             return found
-    reason = f"no {Path(candidates[-1]).name} here: `make test-deps` installs it"
+    return missing(Path(candidates[-1]).name)
+
+
+def missing(what: str) -> NoReturn:
+    """End a test for want of a foreign peer.
+
+    It is skipped on a laptop and fails on a build server (``CI=true``), where a skip would hide
+    that nothing was tested.
+    """
+    reason = f"no {what} here: `make test-deps` installs it"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.report import (
     SectionKind,
     StudyHeader,
 )
+from dicom_node.documents import DocumentContext
 
 STUDY_UID = "1.2.826.0.1.3680043.10.1.1"
 CHEST_CT_ROWS, CHEST_CT_COLUMNS, CHEST_CT_SLICES = 24, 32, 12
@@ -191,6 +193,17 @@ def a_study_header(**attributes: Any) -> StudyHeader:
         "referring_physician": "Doctor^A",
     }
     return StudyHeader(**{**values, **attributes})
+
+
+def a_context(**attributes: Any) -> DocumentContext:
+    """Return what stands around an ordinary report."""
+    values: dict[str, Any] = {
+        "header": a_study_header(),
+        "report_version": 1,
+        "created_at": datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=3))),
+        "software_version": "0.1.0",
+    }
+    return DocumentContext(**{**values, **attributes})
 
 
 def frames_of(*series: str) -> tuple[FrameReference, ...]:

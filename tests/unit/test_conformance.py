@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dicom_samples import a_report, a_study_header
+from dicom_samples import a_context, a_report
 from harness.commitment import act, commit, reference, report_all, request_for
 from harness.films import film
 from harness.raw_peer import FILM_STORAGE, RawPeer, request
@@ -28,7 +28,6 @@ from pynetdicom.pdu_primitives import (
 )
 
 from cli.conformance_page import all_tables, main, marked_tables, with_tables
-from core.clock import utcnow
 from core.database import migrate
 from core.report import Language
 from dicom_node.client import echo, store
@@ -277,12 +276,11 @@ def _find(event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
 def noting() -> Iterator[_Noting]:
     archive = _Noting()
     entity = AE(ae_title="ARCHIVE")
+    syntaxes: dict[str, list[str]] = {}
     for row in rows("proposed-contexts"):
         if row[2]:
-            entity.supported_contexts = [
-                *(c for c in entity.supported_contexts if c.abstract_syntax != row[2]),
-                _both_roles(row[2], uids_of(row[3])),
-            ]
+            syntaxes.setdefault(row[2], []).extend(uids_of(row[3]))
+    entity.supported_contexts = [_both_roles(name, uids) for name, uids in syntaxes.items()]
     handlers = [
         (evt.EVT_REQUESTED, archive.note),
         (evt.EVT_C_STORE, lambda _: 0),
@@ -305,15 +303,7 @@ def _both_roles(abstract_syntax: str, syntaxes: list[str]) -> Any:
 
 
 def _send_draft(peer: Peer) -> None:
-    draft = build_sr(
-        report=a_report(),
-        header=a_study_header(),
-        language=Language.EN,
-        report_version=1,
-        created_at=utcnow(),
-        software_version="1",
-    )
-    store(peer, draft)
+    store(peer, build_sr(report=a_report(), context=a_context(), language=Language.EN))
 
 
 def _ask_commitment(peer: Peer) -> None:
@@ -337,13 +327,13 @@ ACTIVITIES: dict[str, Callable[[Peer], object]] = {
 
 @pytest.mark.parametrize("activity", ACTIVITIES)
 def test_what_taqrir_proposes_is_what_the_page_says(activity: str) -> None:
-    [row] = [row for row in rows("proposed-contexts") if row[0] == activity]
+    proposed = [row for row in rows("proposed-contexts") if row[0].split(",")[0] == activity]
     said = dict(rows("identification"))
 
     with noting() as archive:
         ACTIVITIES[activity](Peer(ae_title="ARCHIVE", host="127.0.0.1", port=archive.port))
 
-    assert archive.contexts == [(row[2], uids_of(row[3]))]
+    assert archive.contexts == [(row[2], uids_of(row[3])) for row in proposed]
     asked = archive.asked[0].requestor
     assert asked.extended_negotiation == []
     assert asked.implementation_class_uid == said["Implementation Class UID"]

@@ -5,16 +5,25 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 
 import pytest
-from dicom_samples import a_report, a_study_header, instance, radiograph, real, to_bytes, write
+from dicom_samples import (
+    a_context,
+    a_report,
+    instance,
+    radiograph,
+    real,
+    to_bytes,
+    write,
+)
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import Verification
+from servers import free_port
 
-from core.clock import utcnow
 from core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
@@ -25,7 +34,7 @@ from core.report import Language
 from dicom_node.client import Peer, echo, send_files, store
 from dicom_node.contexts import STORAGE_SOP_CLASSES, supported_contexts
 from dicom_node.demo_pacs import DemoPacs
-from dicom_node.report_sr import build_sr
+from dicom_node.report_sr import build_sr, verify_sr
 
 
 @contextmanager
@@ -86,14 +95,7 @@ def answers() -> Iterator[tuple[Peer, list[int]]]:
 
 
 def sr(language: Language = Language.AR) -> bytes:
-    return build_sr(
-        report=a_report(),
-        header=a_study_header(),
-        language=language,
-        report_version=1,
-        created_at=utcnow(),
-        software_version="0",
-    )
+    return build_sr(report=a_report(), context=a_context(), language=language)
 
 
 def body_of(path) -> bytes:
@@ -156,7 +158,7 @@ def test_the_connection_waits_for_no_delayed_acknowledgement(tmp_path):
     assert seconds < 40 * 0.04
 
 
-def test_only_the_context_that_is_needed_is_proposed():
+def test_only_the_contexts_that_are_needed_are_proposed():
     proposed = []
 
     def look(event):
@@ -165,7 +167,8 @@ def test_only_the_context_that_is_needed_is_proposed():
     with acceptor(answering(0x0000), (evt.EVT_REQUESTED, look)) as peer:
         store(peer, sr())
     assert [(c.abstract_syntax, c.transfer_syntax) for c in proposed] == [
-        (uid.BasicTextSRStorage, [uid.ExplicitVRLittleEndian])
+        (uid.BasicTextSRStorage, [uid.ExplicitVRLittleEndian]),
+        (uid.BasicTextSRStorage, [uid.ImplicitVRLittleEndian]),
     ]
 
 
@@ -255,11 +258,6 @@ def test_a_failed_echo_is_a_refusal():
 
 
 # Nobody there.
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @pytest.mark.parametrize("call", [echo, lambda peer: store(peer, sr())])
@@ -474,3 +472,23 @@ def test_an_identifier_that_would_lead_astray_is_not_a_file_name(tmp_path):
 def test_a_pacs_that_is_not_running_has_no_port(tmp_path):
     with pytest.raises(RuntimeError):
         _ = DemoPacs("PACS", tmp_path).port
+
+
+def test_an_archive_that_takes_implicit_vr_only_is_sent_the_same_document_in_that() -> None:
+    report = a_report()
+    document = build_sr(report=report, context=a_context(), language=Language.AR)
+    came: list[bytes] = []
+
+    def keep(event: evt.Event) -> int:
+        came.append(event.encoded_dataset())
+        return 0
+
+    contexts = [build_context(uid.BasicTextSRStorage, uid.ImplicitVRLittleEndian)]
+    with acceptor((evt.EVT_C_STORE, keep), contexts=contexts) as peer:
+        store(peer, document)
+        store(peer, document)
+
+    assert came[0] == came[1]
+    assert dcmread(BytesIO(came[0])).file_meta.TransferSyntaxUID == uid.ImplicitVRLittleEndian
+    assert dcmread(BytesIO(came[0])) == dcmread(BytesIO(document))
+    verify_sr(came[0], report=report, context=a_context(), language=Language.AR)

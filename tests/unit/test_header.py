@@ -5,13 +5,20 @@ import logging
 from io import BytesIO
 
 import pytest
-from dicom_samples import STUDY_UID, a_report, a_study_header, instance, radiograph, real, to_bytes
+from dicom_samples import (
+    STUDY_UID,
+    a_context,
+    a_report,
+    instance,
+    radiograph,
+    real,
+    to_bytes,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import uid
 from pydicom.dataset import Dataset
 
-from core.clock import utcnow
 from core.errors import UnreadableInstanceError
 from core.identifiers import DEVICE_UID
 from core.report import Language
@@ -336,14 +343,7 @@ def test_invalid_uids(text):
 
 
 def own_sr(language: Language = Language.EN) -> bytes:
-    return build_sr(
-        report=a_report(),
-        header=a_study_header(),
-        language=language,
-        report_version=1,
-        created_at=utcnow(),
-        software_version="0",
-    )
+    return build_sr(report=a_report(), context=a_context(), language=language)
 
 
 @pytest.mark.parametrize("language", Language)

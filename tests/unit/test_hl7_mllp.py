@@ -21,9 +21,10 @@ from core.errors import (
 )
 from hl7.ack import AckCode, build_ack, read_ack
 from hl7.demo_ris import DemoRis, file_stem
+from hl7.endpoint import MllpServer
 from hl7.er7 import parse
 from hl7.frame import FrameReader, frame
-from hl7.mllp import MllpServer, probe, send
+from hl7.mllp import probe, send
 
 MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
 MESSAGE = (

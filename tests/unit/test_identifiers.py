@@ -68,6 +68,16 @@ def test_study_version_kind_and_language_each_make_another_document() -> None:
     assert DEVICE_UID not in instances | series
 
 
+def test_objects_of_several_languages_and_several_of_a_kind_have_uids_of_their_own() -> None:
+    uids = [document_uid("1.2.3", 1, "sc", None, number=number) for number in (0, 1, 2)]
+    uids += [document_uid("1.2.3", 1, "sc", language) for language in Language]
+
+    assert len(set(uids)) == len(uids)
+    assert document_uid("1.2.3", 1, "sr", Language.EN, number=0) == document_uid(
+        "1.2.3", 1, "sr", Language.EN
+    )
+
+
 def test_study_version_destination_and_kind_each_make_another_message() -> None:
     names = list(product(["1.2.3", "1.2.31"], [1, 2, 11], ["ris:a", "ris:b"], ["oru", "mdm"]))
 

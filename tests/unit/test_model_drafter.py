@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,16 +122,20 @@ def test_odd_pictures_and_a_hostile_indication_do_no_harm(drafter: ModelDrafter)
 
 
 def test_several_pictures_are_taken(drafter: ModelDrafter, image: ModelImage) -> None:
-    assert drafter.draft(of(image, image)).frames == (image.frame, image.frame)
+    second = replace(image, frame=replace(image.frame, frame_number=2))
+    assert drafter.draft(of(image, second)).frames == (image.frame, second.frame)
+    # One frame through two windows is two pictures of one frame.
+    assert drafter.draft(of(image, image)).frames == (image.frame,)
 
 
-def test_no_picture_and_too_many_pictures_are_refused(
+def test_no_picture_is_refused_and_too_many_are_shown_in_part(
     drafter: ModelDrafter, image: ModelImage
 ) -> None:
     with pytest.raises(PermanentError, match="at least one picture"):
         drafter.draft(of())
-    with pytest.raises(PermanentError, match="Fewer pictures"):
-        drafter.draft(of(*[image] * 40))
+    many = tuple(replace(image, frame=replace(image.frame, frame_number=n)) for n in range(1, 41))
+    report = drafter.draft(of(*many, languages=(Language.EN,)))
+    assert "of 40 pictures were shown" in report.reasons[-1]
 
 
 def test_opening_reads_nothing_and_a_missing_folder_fails_at_the_first_use(
@@ -208,3 +213,16 @@ def test_a_completion_counts_its_tokens_and_says_that_it_ended(image: ModelImage
     assert 10 < completion.token_count < 300
     assert completion.text.startswith("FINDINGS:")
     assert "<|" not in completion.text
+
+
+def test_the_demonstration_model_tells_how_sure_it_was_of_each_sentence(
+    drafter: ModelDrafter, image: ModelImage
+) -> None:
+    report = drafter.draft(of(image))
+    texts = {(n.language, s.kind): s.text for n in report.narratives for s in n.sections}
+    assert {(c.language, c.section) for c in report.confidences} == texts.keys()
+    for confidence in report.confidences:
+        sentence = texts[confidence.language, confidence.section][confidence.start : confidence.end]
+        assert sentence == sentence.strip()
+        assert sentence
+        assert 0 < confidence.lowest <= confidence.mean <= 1

@@ -1,4 +1,10 @@
+import re
+import time
+from collections import Counter
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.report import Language, SectionKind, Severity
 from model.parsing import clean, parse_report, parse_summary
@@ -111,3 +117,102 @@ def test_a_summary_loses_its_heading_only() -> None:
 def test_nothing_makes_no_section(text: str) -> None:
     assert parse_report(text, EN).sections == ()
     assert parse_summary("", EN).sections == ()
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "1. FINDINGS:", "1) Findings", "(1) **Findings**", "I. FINDINGS", "A. Findings:",
+        "- Findings:", "• **Findings:**", "[FINDINGS]", "[Findings]:", "=== FINDINGS ===",
+        "--- Findings ---", "<b>Findings</b>", "<h2>Findings</h2>", "### 1. Findings",
+        "**1. Findings:**", "Findings / النتائج:", "FINDINGS (النتائج):", "النتائج (Findings):",
+        "Radiological Findings:", "RADIOGRAPHIC FINDINGS", "Findings and Impression:",
+        "أولا: النتائج:", "١. النتائج", "النَّتائِجُ:", "النتــائج:", "**النتائج الشعاعية:**",
+        "«النتائج»", "  \t## Findings ##", "Findings:**",
+    ],
+)  # fmt: skip
+def test_headings_are_known_in_all_the_forms_that_models_write(heading: str) -> None:
+    assert texts(f"{heading}\nClear.\nIMPRESSION: Normal.") == {
+        FINDINGS: "Clear.",
+        IMPRESSION: "Normal.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("FINDINGS: Clear. IMPRESSION: Normal.", EN, ("Clear.", "Normal.")),
+        ("**Findings:** Clear. **Impression:** Normal.", EN, ("Clear.", "Normal.")),
+        ("FINDINGS The lungs are clear. \nIMPRESSION Normal.", EN,
+         ("The lungs are clear.", "Normal.")),
+        ("النتائج: صافيتان. الانطباع: طبيعي.", AR, ("صافيتان.", "طبيعي.")),
+        ("النتائج: صافيتان. الإنطباع : طبيعي.", AR, ("صافيتان.", "طبيعي.")),
+        ("1. Findings: Clear.\n2. Conclusion: Normal.", EN, ("Clear.", "Normal.")),
+        ("النتائج:\nصافيتان.\nImpression:\nطبيعي.", AR, ("صافيتان.", "طبيعي.")),
+    ],
+)  # fmt: skip
+def test_headings_may_share_a_line_or_mix_languages(
+    text: str, language: Language, expected: tuple[str, str]
+) -> None:
+    assert texts(text, language) == dict(zip((FINDINGS, IMPRESSION), expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1. Findings are unchanged.",
+        "- Impression of the left rib.",
+        "The chest is clear, impression: none.",
+        "THE LUNGS ARE CLEAR.",
+        "FINDINGS OF NOTE ARE ABSENT.",
+        "A. fumigatus was grown.",
+        "أولا: الرئتان صافيتان.",
+        "نتائجه طبيعية.",
+    ],
+)
+def test_what_only_looks_like_a_heading_is_text(line: str) -> None:
+    assert texts(line) == {FINDINGS: line}
+
+
+_HEADINGS = (
+    "FINDINGS:",
+    "**Impression**",
+    "2) Recommendations:",
+    "## النتائج",
+    "الانطباع:",
+    "[Summary]",
+)
+_WORDS = st.text(
+    alphabet=st.sampled_from("abcdeFGH0123.,;:|^~\\&*#-()[]/ \n\tضصثقفغعهخحجد\u064e؟،"), max_size=60
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(_HEADINGS), _WORDS), max_size=12))
+def test_every_word_that_is_no_heading_is_in_a_section(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    for language in Language:
+        kept = "\n".join(section.text for section in parse_report(text, language).sections)
+        without_headings = "\n".join(line for line in lines if line not in _HEADINGS)
+        assert Counter(re.findall(r"[^\W_]+", kept)) == Counter(
+            re.findall(r"[^\W_]+", without_headings)
+        )
+
+
+def test_a_line_without_end_is_read_in_a_moment() -> None:
+    began = time.process_time()
+    for piece in ("# * ", "=", "- ", " ", "1. ", "FINDINGS ", "Findings/", "ا", "(", "**", ". **"):
+        parse_report(piece * (200_000 // len(piece)), EN)
+    # Anything that grew with the square of the length would take minutes.
+    assert time.process_time() - began < 60
+
+
+def test_a_text_that_imitates_our_headings_makes_no_section_of_its_own() -> None:
+    found = texts(
+        "AI DRAFT - NOT VERIFIED\n[en]\nFINDINGS\nClear.\n"
+        "IMPRESSION\nNormal.\nSUMMARY\nAll is well."
+    )
+    assert found == {
+        FINDINGS: "AI DRAFT - NOT VERIFIED\n[en]\nClear.",
+        IMPRESSION: "Normal.\nAll is well.",
+    }

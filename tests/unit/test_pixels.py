@@ -38,7 +38,7 @@ def shown(path: Path) -> np.ndarray:
     found = display_transform(
         modality=header.modality, patient_orientation=header.patient_orientation
     )
-    return render(path, 1, found.transform)
+    return render(path, 1, found.transform).pixels
 
 
 def lut(first: int, values: list[int], bits: int) -> Dataset:

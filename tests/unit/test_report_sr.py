@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC
 from io import BytesIO
 
 import pytest
-from dicom_samples import STUDY_UID, a_report, a_study_header, frames_of
+from dicom_samples import STUDY_UID, a_context, a_report, a_study_header, frames_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread, uid
@@ -15,19 +15,18 @@ from pydicom.dataset import Dataset
 from core.errors import TextIntegrityError
 from core.identifiers import DEVICE_UID, document_series_uid, document_uid
 from core.report import Language, Patient, Report, SectionKind, StudyHeader, notices
-from dicom_node.report_sr import DocumentReference, build_sr, read_back, verify_sr
+from dicom_node.documents import DocumentReference, Predecessor
+from dicom_node.report_sr import build_sr, read_back, verify_sr
 
-CREATED_AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=3)))
+CREATED_AT = a_context().created_at
 
 
 def built(language: Language = Language.EN, *, report: Report | None = None, **options) -> bytes:
-    values = {
-        "header": a_study_header(),
-        "report_version": 1,
-        "created_at": CREATED_AT,
-        "software_version": "0.1.0",
-    }
-    return build_sr(report=report or a_report(), language=language, **{**values, **options})
+    return build_sr(report=report or a_report(), context=a_context(**options), language=language)
+
+
+def verify(data: bytes, language: Language = Language.EN, **options) -> None:
+    verify_sr(data, report=a_report(), context=a_context(**options), language=language)
 
 
 def parsed(language: Language = Language.EN, **options) -> Dataset:
@@ -151,6 +150,21 @@ def test_sections_stand_in_their_order_and_empty_ones_are_left_out():
     assert names == ["NOTICE", "19005-8", "55112-7"]
 
 
+@pytest.mark.parametrize("language", Language)
+def test_a_section_of_one_text_flows_and_one_of_several_items_does_not(language):
+    root = parsed(language, report=a_report(frames=frames_of("1.2.3")))
+    containers = [item for item in root.ContentSequence if item.ValueType == "CONTAINER"]
+    continuity = {name_of(item): item.ContinuityOfContent for item in containers}
+
+    assert continuity == {
+        "NOTICE": "SEPARATE",
+        "59776-5": "CONTINUOUS",
+        "19005-8": "CONTINUOUS",
+        "55112-7": "CONTINUOUS",
+        "55113-5": "SEPARATE",
+    }
+
+
 def test_every_kind_of_section_has_a_heading():
     report = a_report()
     narrative = report.narrative(Language.EN)
@@ -224,7 +238,7 @@ def test_an_arabic_document_alone_points_nowhere():
 
 def test_the_predecessor_is_named_as_replaced():
     earlier = DocumentReference(sop_instance_uid="1.2.3", series_uid="1.2.4")
-    [item] = parsed(predecessor=earlier).PredecessorDocumentsSequence
+    [item] = parsed(predecessors=(Predecessor(document=earlier),)).PredecessorDocumentsSequence
     [series] = item.ReferencedSeriesSequence
     [reference] = series.ReferencedSOPSequence
     assert (series.SeriesInstanceUID, reference.ReferencedSOPInstanceUID) == ("1.2.4", "1.2.3")
@@ -402,7 +416,7 @@ def test_a_text_that_is_damaged_or_cannot_be_carried_is_refused(text, language):
 
 @pytest.mark.parametrize("language", Language)
 def test_a_faithful_document_is_verified(language):
-    verify_sr(built(language), a_report(), language)
+    verify(built(language), language)
 
 
 def changed(language: Language, change) -> bytes:
@@ -474,18 +488,18 @@ def rename(dataset):
 )
 def test_a_document_that_says_something_else_is_refused(change, language):
     with pytest.raises(TextIntegrityError):
-        verify_sr(changed(language, change), a_report(), language)
+        verify(changed(language, change), language)
 
 
 def test_a_document_in_a_character_set_that_lost_letters_is_refused():
     data = built(Language.AR).replace(b"ISO_IR 192", b"ISO_IR 100")
     with pytest.raises(TextIntegrityError):
-        verify_sr(data, a_report(), Language.AR)
+        verify(data, Language.AR)
 
 
 def test_the_document_of_the_other_language_is_refused():
     with pytest.raises(TextIntegrityError):
-        verify_sr(built(Language.EN), a_report(), Language.AR)
+        verify(built(Language.EN), Language.AR)
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\0" * 128 + b"DICM"])
@@ -493,12 +507,12 @@ def test_what_is_no_document_is_refused(data):
     with pytest.raises(TextIntegrityError):
         read_back(data)
     with pytest.raises(TextIntegrityError):
-        verify_sr(data, a_report(), Language.EN)
+        verify(data, Language.EN)
 
 
 def test_a_document_that_is_cut_off_is_refused():
     with pytest.raises(TextIntegrityError):
-        verify_sr(built()[:-300], a_report(), Language.EN)
+        verify(built()[:-300], Language.EN)
 
 
 def test_neither_logs_nor_errors_name_the_patient(caplog, capfd):

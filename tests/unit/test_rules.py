@@ -106,7 +106,9 @@ def test_where_rules_are_set_and_none_fits_nothing_is_drafted_for() -> None:
 
 def test_a_rule_without_criteria_fits_every_image_that_we_read() -> None:
     assert is_admitted(image(), rule())
-    assert not is_admitted(image(sop_class_uid=uid.UltrasoundImageStorage, modality="US"), rule())
+    assert not is_admitted(
+        image(sop_class_uid=uid.NuclearMedicineImageStorage, modality="NM"), rule()
+    )
 
 
 # The criteria
@@ -209,7 +211,7 @@ def test_descriptions_in_other_scripts_are_compared_as_text() -> None:
         ({"image_type": ("ORIGINAL", "PRIMARY", "SCOUT")}, "localizer"),
         ({"image_type": ("DERIVED", "SECONDARY", "SCREEN SAVE")}, "screen save"),
         ({"image_type": ("DERIVED", "SECONDARY", "DOSE_INFO")}, "dose"),
-        ({"sop_class_uid": uid.UltrasoundImageStorage, "modality": "US"}, "that we read"),
+        ({"sop_class_uid": uid.NuclearMedicineImageStorage, "modality": "NM"}, "that we read"),
         ({"modality": "MG"}, "that we read"),
     ],
 )
@@ -346,7 +348,7 @@ def test_a_private_class_is_shown_by_its_uid() -> None:
 
 def test_every_reason_fits_its_column() -> None:
     longest = "r" * 32
-    headers = [image(), image(sop_class_uid=_CAPTURE), image(modality="US"), image(is_own=True)]
+    headers = [image(), image(sop_class_uid=_CAPTURE), image(modality="NM"), image(is_own=True)]
     actions = [(), (rule(longest),), (rule(longest, action="ignore"),), (rule("x", sender=["y"]),)]
 
     reasons = {decide(header, SENDER, rules).reason for header in headers for rules in actions}

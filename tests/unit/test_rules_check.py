@@ -41,26 +41,28 @@ def test_a_sop_class_that_nobody_knows_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        {"modality": ["US"]},
-        {"sop_class": ["UltrasoundImageStorage"]},
+        {"modality": ["NM"]},
+        {"sop_class": ["NuclearMedicineImageStorage"]},
         {"sop_class": ["BasicTextSRStorage"]},
         {"sop_class": ["CTImageStorage"], "modality": ["CR"]},
     ],
 )
 def test_a_draft_of_what_we_do_not_read_is_refused(values: dict[str, Any]) -> None:
-    assert "it can never fit: no image that we read (CR, DX, CT, MR)" in _refusal(rule(**values))
+    assert "it can never fit: no image that we read (CR, DX, CT, MR, MG, US," in _refusal(
+        rule(**values)
+    )
 
 
 @pytest.mark.parametrize(
     "values",
     [
         {},
-        {"modality": ["US", "cr"]},
+        {"modality": ["NM", "cr"]},
         {"sop_class": [" ctimagestorage "], "modality": ["CT"]},
         {"sop_class": ["1.2.840.10008.5.1.4.1.1.1"]},
         {"sop_class": [_CAPTURE], "modality": ["OT"]},
-        {"action": "ignore", "modality": ["US"]},
-        {"action": "ignore", "sop_class": ["UltrasoundImageStorage"]},
+        {"action": "ignore", "modality": ["NM"]},
+        {"action": "ignore", "sop_class": ["NuclearMedicineImageStorage"]},
     ],
 )
 def test_a_rule_that_may_fit_or_that_ignores_is_let_pass(values: dict[str, Any]) -> None:
@@ -81,7 +83,7 @@ def test_a_name_that_two_rules_bear_is_refused() -> None:
 
 
 def test_every_mistake_is_named_at_once() -> None:
-    refusal = _refusal(rule("a", sop_class=["X", "Y"]), rule("b", modality=["US"]))
+    refusal = _refusal(rule("a", sop_class=["X", "Y"]), rule("b", modality=["NM"]))
 
     assert len(refusal.splitlines()) == 3
 

@@ -17,9 +17,7 @@ from servers.certificates import Authority, Pair
 
 from core.errors import PeerUnreachableError
 from core.settings import PacsTlsSettings
-from dicom_node.client import Peer, echo, store
-from dicom_node.contexts import supported_contexts
-from dicom_node.tls_context import (
+from core.tls_context import (
     ClientCertificate,
     OwnPair,
     PeerTls,
@@ -27,6 +25,8 @@ from dicom_node.tls_context import (
     load_peer_tls,
     peer_tls,
 )
+from dicom_node.client import Peer, echo, store
+from dicom_node.contexts import supported_contexts
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from check_pairs import NEUTRAL_AR, NEUTRAL_EN, Texts, arabic, english
 from check_pairs.fields import FAULTY_FIELDS, SOUND_FIELDS
+from check_pairs.forms import FAULTY_FORMS, SOUND_FORMS, Whole
 from check_pairs.headers import FAULTY_HEADERS, SOUND_HEADERS
 from check_pairs.levels import FAULTY_LEVELS, FAULTY_PLACES, SOUND_LEVELS, SOUND_PLACES
 from check_pairs.negations import FAULTY_NEGATIONS, SOUND_NEGATIONS
@@ -38,22 +40,30 @@ class Case:
     in_arabic: Texts
     facts: StudyFacts | None = None
     code: str = ""
+    cut_off: Language | None = None
+    is_oriented: bool = True
+    is_whole: bool = False  # the first text is a report with its headings, the second is empty
 
     def findings(self) -> tuple[Finding, ...]:
         (en, en_impression, en_summary), (ar, ar_impression, ar_summary) = (
             self.in_english,
             self.in_arabic,
         )
+        if not self.is_whole:
+            en, ar = english(en, en_impression), arabic(ar, ar_impression)
         reports = {
-            Language.EN: _written(english(en, en_impression), Language.EN),
-            Language.AR: _written(arabic(ar, ar_impression), Language.AR),
+            language: replace(_written(text, language), is_complete=self.cut_off is not language)
+            for language, text in ((Language.EN, en), (Language.AR, ar))
         }
         summaries = {
             Language.EN: _summed(en_summary, Language.EN),
             Language.AR: _summed(ar_summary, Language.AR),
         }
         return check(
-            reports=reports, summaries=summaries, are_orientations_known=True, facts=self.facts
+            reports=reports,
+            summaries=summaries,
+            are_orientations_known=self.is_oriented,
+            facts=self.facts,
         )
 
 
@@ -75,6 +85,11 @@ def _case(en: str, ar: str, code: str = "", facts: StudyFacts | None = None) -> 
     )
 
 
+def _whole(en: Whole, ar: Whole, options: dict[str, Any], code: str = "") -> Case:
+    texts = {"in_english": (en[0], "", en[1]), "in_arabic": (ar[0], "", ar[1])}
+    return Case(**texts, code=code, is_whole=True, **options)
+
+
 def faulty_cases() -> Iterator[Case]:
     """Yield every faulty case."""
     for code, pairs in (
@@ -88,6 +103,7 @@ def faulty_cases() -> Iterator[Case]:
     yield from (_case(en, ar, code) for en, ar, code in FAULTY_FIELDS)
     yield from (_case(en, ar, code, facts) for en, ar, facts, code in FAULTY_HEADERS)
     yield from (Case(in_english=en, in_arabic=ar, code=code) for en, ar, code in CONTRADICTIONS)
+    yield from (_whole(en, ar, options, code) for en, ar, options, code in FAULTY_FORMS)
 
 
 def sound_cases() -> Iterator[Case]:
@@ -99,6 +115,7 @@ def sound_cases() -> Iterator[Case]:
         yield from (_case(en, ar) for en, ar in pairs)
     yield from (_case(en, ar, facts=facts) for en, ar, facts in SOUND_HEADERS)
     yield from (Case(in_english=en, in_arabic=ar) for en, ar in AGREEING)
+    yield from (_whole(en, ar, options) for en, ar, options in SOUND_FORMS)
 
 
 @dataclass(frozen=True, kw_only=True)

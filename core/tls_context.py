@@ -1,4 +1,4 @@
-"""What DICOM TLS allows, by profile, and the contexts made of a site's files.
+"""What TLS is allowed to be, for DICOM and HL7, and the contexts made of a site's files.
 
 TLS 1.2 and 1.3 only, key agreement by ephemeral elliptic curves only, RSA keys of 2048 bits or more
 and no SHA-1. Certificates are judged by the authorities that the site names, never by those of the
@@ -93,23 +93,29 @@ class PeerTls:
     setting: str = "pacs.tls"
 
 
-def peer_tls(settings: PacsTlsSettings | None, resolve: Callable[[Path], Path]) -> PeerTls | None:
-    """Return how an archive is called over TLS, None where it is called without.
+def peer_tls(
+    settings: PacsTlsSettings | None,
+    resolve: Callable[[Path], Path],
+    setting: str = "pacs.tls",
+) -> PeerTls | None:
+    """Return how a peer is called over TLS, None where it is called without.
 
     Args:
-        settings: `[pacs.tls]`.
+        settings: `[pacs.tls]` or its like.
         resolve: Says where a file is that a setting names.
+        setting: What stands in every complaint.
     """
     if settings is None:
         return None
     own = None
     if settings.certificate is not None and settings.key is not None:
         own = OwnPair(
-            setting="pacs.tls",
+            setting=setting,
             certificate=resolve(settings.certificate),
             key=resolve(settings.key),
         )
-    return PeerTls(trusted=resolve(settings.trusted), own=own, verify_host=settings.verify_host)
+    trusted = resolve(settings.trusted)
+    return PeerTls(trusted=trusted, own=own, verify_host=settings.verify_host, setting=setting)
 
 
 def acceptor_context(
@@ -158,6 +164,17 @@ def load_peer_tls(context: ssl.SSLContext, tls: PeerTls) -> None:
     load_trusted(context, tls.setting, tls.trusted)
     if tls.own is not None:
         load_pair(context, tls.own)
+
+
+def requestor_context(tls: PeerTls) -> ssl.SSLContext:
+    """Return a context for calling a peer.
+
+    Raises:
+        SettingsError: A file cannot be used; setting and file are named.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    load_peer_tls(context, tls)
+    return context
 
 
 def load_pair(context: ssl.SSLContext, own: OwnPair) -> None:

@@ -1,0 +1,360 @@
+"""Orders and the studies that they are for: placed, attached, never used for another patient.
+
+An order may come before, during or after the images. It is looked at when it comes, when a study
+is complete and when patients are merged. It finds its study by Study Instance UID, else by
+accession and issuer, else by scheduled procedure step, and is attached only if Patient ID
+and authority agree; an order whose study is another patient's stands as a CONFLICT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from core import outbox, patients, store
+from core.instructions import STAT, NoteReport, PlaceOrder, StudyKey
+from core.lifecycle import TRANSITIONS, Event, OrderState, State
+from core.order_tables import Order, OutsideReport
+from core.orders import CodedProcedure, OrderReference
+from core.report import Patient
+from core.tables import Instance, Study
+
+_OPEN = (OrderState.WAITING, OrderState.CONFLICT)
+# Orders that bear the same number: of different placers, or gone wrong.
+_MOST_ALIKE = 100
+_FINAL_ELSEWHERE = "a final report exists elsewhere"
+
+
+# Orders
+
+
+def place(session: Session, order: PlaceOrder, *, message: int, at: datetime, actor: str) -> Order:
+    """Write an order down, or what is new of one that is known, and look for its study."""
+    row = _known(session, order)
+    values = _values(order)
+    if row is None:
+        row = Order(state=OrderState.WAITING, reason="", study_id=None, **values)
+        session.add(row)
+    else:
+        for name, value in values.items():
+            setattr(row, name, value)
+    row.message_id, row.updated_at = message, at
+    if order.is_cancelled:
+        row.state, row.reason = OrderState.CANCELLED, "it was cancelled"
+        session.flush()
+        return row
+    row.state = OrderState.WAITING
+    session.flush()
+    _look(session, row, at=at, actor=actor)
+    return row
+
+
+def _known(session: Session, order: PlaceOrder) -> Order | None:
+    """Return the row of an order that came before: the same number, step and patient."""
+    reference, key = order.reference, order.key
+    query = select(Order).where(Order.scheduled_step_id == key.scheduled_step_id)
+    if reference.placer_number or reference.filler_number:
+        query = query.where(
+            Order.placer_number == reference.placer_number,
+            Order.filler_number.in_(["", reference.filler_number])
+            if reference.placer_number
+            else Order.filler_number == reference.filler_number,
+        )
+    else:
+        query = query.where(
+            Order.accession_number == key.accession_number, Order.placer_number == ""
+        )
+    rows = session.scalars(query.order_by(Order.id.desc()).limit(_MOST_ALIKE)).all()
+    numbers = [(p.id, p.issuer) for p in order.patients]
+    return next((row for row in rows if _share_patient(row.patient_ids, numbers)), None)
+
+
+def _values(order: PlaceOrder) -> dict[str, Any]:
+    reference = order.reference
+    words = {
+        "placer_number",
+        "placer_issuer",
+        "filler_number",
+        "filler_issuer",
+        "requested_procedure_id",
+        "ordering_provider_id",
+        "ordering_provider",
+        "patient_class",
+        "visit_number",
+        "visit_issuer",
+    }
+    return {
+        "study_uid": order.key.study_uid,
+        "accession_number": order.key.accession_number,
+        "accession_issuer": order.key.accession_issuer,
+        "scheduled_step_id": order.key.scheduled_step_id,
+        "patient_ids": [[p.id, p.issuer] for p in order.patients],
+        "priority": order.priority,
+        "priority_code": order.priority_code,
+        "modality": order.modality,
+        "indication": reference.reason,
+        "procedure_code": reference.procedure.code,
+        "procedure_meaning": reference.procedure.meaning,
+        "procedure_scheme": reference.procedure.scheme,
+        **{name: getattr(reference, name) for name in words},
+    }
+
+
+def _look(session: Session, order: Order, *, at: datetime, actor: str) -> None:
+    """Attach an order to its study, or say why it waits."""
+    key = StudyKey(
+        study_uid=order.study_uid,
+        accession_number=order.accession_number,
+        accession_issuer=order.accession_issuer,
+        scheduled_step_id=order.scheduled_step_id,
+    )
+    numbers = [(row[0], row[1]) for row in order.patient_ids]
+    found, by = find_studies(session, key, numbers)
+    mine = [study for study in found if agrees(session, study, numbers)]
+    if mine:
+        _attach(session, order, mine[-1], by=by, at=at, actor=actor)
+    elif found:
+        reason = f"the study with this {by} is of another patient; the order is not used"
+        _become(session, order, OrderState.CONFLICT, None, reason)
+        for study in found:
+            _note_once(session, study, "order_conflict", order, by=by, at=at, actor=actor)
+    else:
+        _become(session, order, OrderState.WAITING, None, "no study has come that it is for")
+
+
+def _become(
+    session: Session, order: Order, state: OrderState, study: int | None, reason: str
+) -> None:
+    order.state, order.study_id, order.reason = state, study, reason
+    session.flush()
+
+
+def _attach(
+    session: Session, order: Order, study: Study, *, by: str, at: datetime, actor: str
+) -> None:
+    is_news = order.study_id != study.id
+    _become(session, order, OrderState.ATTACHED, study.id, "")
+    if is_news:
+        _note_once(session, study, "order_attached", order, by=by, at=at, actor=actor)
+    waits = study.state in {State.RECEIVING, State.QUEUED}
+    if order.priority == STAT and waits and study.priority != STAT:
+        study.priority = STAT
+        store.note(session, study.id, "hastened", at=at, actor=actor, order=order.id)
+        session.flush()
+
+
+def _note_once(
+    session: Session, study: Study, event: str, order: Order, *, by: str, at: datetime, actor: str
+) -> None:
+    known = store.timeline(session, study.id)
+    if not any(row.event == event and row.detail.get("order") == order.id for row in known):
+        store.note(session, study.id, event, at=at, actor=actor, order=order.id, by=by)
+
+
+def find_studies(
+    session: Session, key: StudyKey, numbers: Sequence[tuple[str, str]]
+) -> tuple[Sequence[Study], str]:
+    """Return the studies that a key names, and by what: the first of its parts that finds any."""
+    if key.study_uid:
+        query = select(Study).where(Study.study_uid == key.study_uid)
+        if found := session.scalars(query).all():
+            return found, "Study Instance UID"
+    if key.accession_number:
+        query = select(Study).where(Study.accession_number == key.accession_number)
+        if key.accession_issuer:
+            query = query.where(Study.accession_issuer.in_(["", key.accession_issuer]))
+        if found := session.scalars(query.order_by(Study.id)).all():
+            return found, "accession number"
+    if key.scheduled_step_id:
+        # A step has no number of its own among studies: it is looked for in the patient's.
+        ids = {patient.id for patient in _current(session, numbers)}
+        query = select(Study).where(Study.patient_id.in_(ids)).order_by(Study.id)
+        found = [s for s in session.scalars(query) if key.scheduled_step_id in _steps(session, s)]
+        if found:
+            return found, "scheduled procedure step"
+    return [], ""
+
+
+def agrees(session: Session, study: Study, numbers: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether a study is of the patient with one of these numbers, after known merges."""
+    of_study = (study.patient_id, study.patient_issuer)
+    return any(
+        patients.agree(of_study, (patient.id, patient.issuer))
+        for patient in _current(session, numbers)
+    )
+
+
+def _share_patient(one: Sequence[Sequence[str]], other: Sequence[tuple[str, str]]) -> bool:
+    return any(patients.agree((a[0], a[1]), b) for a in one for b in other)
+
+
+def _current(session: Session, numbers: Sequence[tuple[str, str]]) -> list[Patient]:
+    return [patients.current(session, Patient(id=row[0], issuer=row[1])) for row in numbers]
+
+
+def _steps(session: Session, study: Study) -> set[str]:
+    """Return the scheduled steps that a study's objects name."""
+    headers = session.scalars(
+        select(Instance.header).where(Instance.study_id == study.id, Instance.is_current)
+    )
+    return {step for header in headers for step in header.get("scheduled_step_ids", ())}
+
+
+# Studies
+
+
+def meet(session: Session, study: Study, *, at: datetime, actor: str) -> None:
+    """Look for what came before a study did: its orders, and a report that makes it needless.
+
+    To be called when it is complete, and again when its patient changes.
+    """
+    keys = [Order.study_uid == study.study_uid]
+    if study.accession_number:
+        keys.append(Order.accession_number == study.accession_number)
+    if steps := _steps(session, study):
+        keys.append(Order.scheduled_step_id.in_(steps))
+    query = select(Order).where(Order.state.in_(_OPEN), or_(*keys)).order_by(Order.id)
+    for order in session.scalars(query).all():
+        _look(session, order, at=at, actor=actor)
+    named = [OutsideReport.study_uid == study.study_uid]
+    if study.accession_number:
+        named.append(OutsideReport.accession_number == study.accession_number)
+    for report in session.scalars(select(OutsideReport).where(or_(*named))).all():
+        issuers = {"", report.accession_issuer} if report.accession_issuer else None
+        is_same = report.study_uid == study.study_uid or (
+            issuers is None or study.accession_issuer in issuers
+        )
+        if is_same and agrees(session, study, [(report.patient_id, report.patient_issuer)]):
+            _end(session, study, at=at, actor=actor)
+
+
+def orders_of(session: Session, study: int) -> Sequence[Order]:
+    """Return the orders that are attached to a study, the newest last."""
+    query = select(Order).where(Order.study_id == study, Order.state == OrderState.ATTACHED)
+    return session.scalars(query.order_by(Order.updated_at, Order.id)).all()
+
+
+def conflicts_of(session: Session, study: Study) -> Sequence[Order]:
+    """Return the orders that name a study of another patient."""
+    keys = [Order.study_uid == study.study_uid]
+    if study.accession_number:
+        keys.append(Order.accession_number == study.accession_number)
+    query = select(Order).where(Order.state == OrderState.CONFLICT, or_(*keys))
+    return session.scalars(query.order_by(Order.id)).all()
+
+
+def reference_of(session: Session, study: int) -> OrderReference:
+    """Return what results repeat of a study's newest order; empty words where it has none.
+
+    The reasons of several orders are joined, each once.
+    """
+    orders = orders_of(session, study)
+    if not orders:
+        return OrderReference()
+    newest = orders[-1]
+    return OrderReference(
+        placer_number=newest.placer_number,
+        placer_issuer=newest.placer_issuer,
+        filler_number=newest.filler_number,
+        filler_issuer=newest.filler_issuer,
+        requested_procedure_id=newest.requested_procedure_id,
+        scheduled_step_id=newest.scheduled_step_id,
+        procedure=CodedProcedure(
+            code=newest.procedure_code,
+            meaning=newest.procedure_meaning,
+            scheme=newest.procedure_scheme,
+        ),
+        ordering_provider_id=newest.ordering_provider_id,
+        ordering_provider=newest.ordering_provider,
+        patient_class=newest.patient_class,
+        visit_number=newest.visit_number,
+        visit_issuer=newest.visit_issuer,
+        reason=indication_of(session, study),
+    )
+
+
+def indication_of(session: Session, study: int) -> str:
+    """Return why a study was made, as its orders say it."""
+    reasons = (order.indication for order in orders_of(session, study))
+    return "; ".join(dict.fromkeys(filter(None, reasons)))
+
+
+# Reports of others
+
+
+def note_report(
+    session: Session, report: NoteReport, *, message: int, at: datetime, actor: str
+) -> bool:
+    """Keep a report that was signed elsewhere; True where it made a study's draft needless."""
+    leading = report.patients[0]
+    session.add(
+        OutsideReport(
+            message_id=message,
+            study_uid=report.key.study_uid,
+            accession_number=report.key.accession_number,
+            accession_issuer=report.key.accession_issuer,
+            patient_id=leading.id,
+            patient_issuer=leading.issuer,
+            status=report.status,
+            modality=report.modality,
+            observed_at=report.observed_at,
+            impression=report.impression,
+        )
+    )
+    session.flush()
+    numbers = [(p.id, p.issuer) for p in report.patients]
+    found, _by = find_studies(session, report.key, numbers)
+    mine = [study for study in found if agrees(session, study, numbers)]
+    ended = [_end(session, study, at=at, actor=actor) for study in mine]
+    return any(ended)
+
+
+def _end(session: Session, study: Study, *, at: datetime, actor: str) -> bool:
+    """Let a study be IGNORED for a final report elsewhere, where its state allows that."""
+    if (State(study.state), Event.FINAL_ELSEWHERE) not in TRANSITIONS:
+        return False
+    outbox.drop_pending(session, study.id, at=at, actor=actor, reason=_FINAL_ELSEWHERE)
+    changes = {"reason_code": "FINAL_ELSEWHERE", "reason": _FINAL_ELSEWHERE}
+    store.advance(
+        session, study, Event.FINAL_ELSEWHERE, at=at, actor=actor, changes=changes, detail=changes
+    )
+    return True
+
+
+def prior_impression_of(session: Session, study: Study, modality: str) -> str:
+    """Return the impression of the patient's newest earlier report of the same modality."""
+    if not study.patient_id:
+        return ""
+    before = study.study_date or study.created_at.strftime("%Y%m%d")
+    query = (
+        select(OutsideReport)
+        .where(
+            OutsideReport.patient_id == study.patient_id,
+            OutsideReport.impression != "",
+            OutsideReport.modality == modality,
+            OutsideReport.observed_at != "",
+            OutsideReport.observed_at < before,
+        )
+        .order_by(OutsideReport.observed_at.desc())
+    )
+    of_study = (study.patient_id, study.patient_issuer)
+    return next(
+        (
+            report.impression
+            for report in session.scalars(query)
+            if patients.agree(of_study, (report.patient_id, report.patient_issuer))
+            and report.study_uid != study.study_uid
+        ),
+        "",
+    )
+
+
+def count_orders(session: Session) -> dict[OrderState, int]:
+    """Return how many orders are in each state."""
+    counts = dict.fromkeys(OrderState, 0)
+    rows = session.execute(select(Order.state, func.count()).group_by(Order.state))
+    return counts | {OrderState(row[0]): row[1] for row in rows}

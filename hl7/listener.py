@@ -1,0 +1,127 @@
+"""Our listener for orders and merges: endpoint, reception and who may come in, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from core.audit import AuditTrail
+from core.audit_events import Alert
+from core.clock import Clock, utcnow
+from core.hosts import is_loopback, is_same_host
+from core.settings import Settings
+from core.settings_orders import OrdersTlsSettings
+from core.tls_context import OwnPair, acceptor_context
+from hl7.endpoint import Endpoint, Limits
+from hl7.reception import Reception
+
+_START_SECONDS = 30.0
+_SETTING = "orders.tls"
+
+
+class OrdersListener:
+    """Listens for messages from `start` to `stop`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        *,
+        clock: Clock = utcnow,
+        port: int | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: All settings.
+            engine: The database.
+            clock: The time.
+            port: Instead of the settings' own; 0 for one that is free.
+
+        Raises:
+            SettingsError: A file of `[orders.tls]` cannot be used.
+        """
+        self._orders = settings.orders
+        self._audit = AuditTrail(settings, clock)
+        self._reception = Reception(engine, settings.orders, clock)
+        self._endpoint = Endpoint(
+            self._reception.take,
+            host=settings.orders.host,
+            port=settings.orders.port if port is None else port,
+            limits=Limits(
+                max_bytes=settings.orders.max_message_mb << 20,
+                idle_seconds=settings.orders.idle_seconds,
+                frame_seconds=settings.orders.message_seconds,
+                max_connections=settings.orders.max_connections,
+            ),
+            admit=self._admit,
+            tls=tls_context(settings.orders.tls, settings.resolve),
+        )
+        self._thread = threading.Thread(target=self._run, name="orders-listener", daemon=True)
+        self._started: Future[int] = Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    def start(self) -> int:
+        """Listen; return the port.
+
+        Raises:
+            OSError: The port is taken, or the address is not ours.
+        """
+        self._reception.start()
+        self._thread.start()
+        return self._started.result(_START_SECONDS)
+
+    def stop(self) -> None:
+        """Close the connections and keep what was taken."""
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._reception.stop()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except OSError as error:
+            self._started.set_exception(error)
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with self._endpoint as endpoint:
+            self._started.set_result(endpoint.port)
+            await self._stop.wait()
+
+    def _admit(self, address: str) -> bool:
+        peers = self._orders.peers
+        if peers:
+            is_admitted = any(is_same_host(peer.host, address) for peer in peers)
+        else:
+            is_admitted = is_loopback(address)
+        if not is_admitted:
+            self._audit.security_alert(Alert.ORDERS_REFUSED, "unknown address", address=address)
+        return is_admitted
+
+
+def tls_context(
+    tls: OrdersTlsSettings | None, resolve: Callable[[Path], Path]
+) -> ssl.SSLContext | None:
+    """Return the context of the port for orders, None where it speaks plainly.
+
+    Raises:
+        SettingsError: A file cannot be used.
+    """
+    if tls is None:
+        return None
+    own = OwnPair(setting=_SETTING, certificate=resolve(tls.certificate), key=resolve(tls.key))
+    return acceptor_context(
+        own,
+        profile="bcp195",
+        client_certificate=tls.client_certificate,
+        trusted=None if tls.trusted is None else resolve(tls.trusted),
+    )

@@ -1,0 +1,403 @@
+"""Orders reach the study that they are for, whenever they come, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from harness import ScriptedRis, Site, film, film_of_another_patient, one_database
+from harness.feed import final_report, hear, keep, merge, message, order, segment
+from harness.films import new_uid
+from pydicom.dataset import Dataset
+from sqlalchemy import select
+
+from core import messages, ordering, store
+from core.database import reading
+from core.lifecycle import DeliveryState, Event, MessageState, OrderState, State
+from core.order_tables import Hl7Message, Order
+from hl7.er7 import parse
+
+
+def rows(site: Site) -> Sequence[Order]:
+    with reading(site.engine) as session:
+        return session.scalars(select(Order).order_by(Order.id)).all()
+
+
+def states(site: Site) -> list[tuple[str, int | None]]:
+    return [(row.state, row.study_id) for row in rows(site)]
+
+
+def outcomes(site: Site) -> list[tuple[str, str]]:
+    with reading(site.engine) as session:
+        return [(row.state, row.reason) for row in messages.listed(session)]
+
+
+def told(site: Site) -> list[tuple[str, str]]:
+    """Return indication and earlier impression that the model was told, draft by draft."""
+    contexts = [request.context for request in site.drafter.requests]
+    return [(context.indication, context.prior_impression) for context in contexts]
+
+
+@pytest.mark.parametrize("moment", ["before", "while receiving", "while queued", "while drafting"])
+def test_an_order_attaches_whenever_it_comes(site: Site, moment: str) -> None:
+    if moment == "before":
+        hear(site, order())
+        assert states(site) == [(OrderState.WAITING, None)]
+    if moment == "while drafting":
+        site.drafter.during = lambda: hear(site, order())
+    site.receive(film())
+    if moment == "while receiving":
+        hear(site, order())
+    site.go_quiet()
+    if moment == "while queued":
+        hear(site, order())
+    site.draft()
+
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    assert site.state() is State.IN_REVIEW
+    assert site.events().count("order_attached") == 1
+    # What came too late for the model is still what results repeat.
+    expected = "" if moment == "while drafting" else "cough"
+    assert told(site) == [(expected, "")]
+    with reading(site.engine) as session:
+        assert ordering.reference_of(session, 1).reason == "cough"
+
+
+def step_of(image: Dataset, step: str) -> Dataset:
+    item = Dataset()
+    item.ScheduledProcedureStepID = step
+    image.RequestAttributesSequence = [item]
+    return image
+
+
+@one_database
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize(
+    ("named", "by"),
+    [
+        ({"study_uid": "UID", "accession": "OTHER"}, "Study Instance UID"),
+        ({"study_uid": "1.2.3"}, "accession number"),
+        ({"accession": "", "step": "SPS1"}, "scheduled procedure step"),
+        ({"accession": "OTHER", "step": "SPS1"}, "scheduled procedure step"),
+    ],
+)
+def test_an_order_finds_its_study_by_the_first_key_that_any_study_bears(
+    site: Site, named: dict[str, str], by: str, *, is_first: bool
+) -> None:
+    image = step_of(film(), "SPS1")
+    named = {k: image.StudyInstanceUID if v == "UID" else v for k, v in named.items()}
+    if is_first:
+        hear(site, order(**named))
+    site.take_in(image)
+    if not is_first:
+        hear(site, order(**named))
+
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    (attached,) = [row for row in site.timeline() if row.event == "order_attached"]
+    assert attached.detail["by"] == by
+
+
+@one_database
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("by", ["accession", "study_uid"])
+def test_an_order_of_another_patient_is_a_conflict_and_never_used(
+    site: Site, by: str, *, is_first: bool
+) -> None:
+    image = film()
+    keys = {"study_uid": image.StudyInstanceUID} if by == "study_uid" else {}
+    foreign = order(patient="P2", priority="S", reason="secret", **keys)
+    if is_first:
+        hear(site, foreign)
+    site.take_in(image)
+    if not is_first:
+        hear(site, foreign)
+
+    assert states(site) == [(OrderState.CONFLICT, None)]
+    assert told(site) == [("", "")]
+    assert site.study().priority == "routine"
+    assert "order_conflict" in site.events()
+    with reading(site.engine) as session:
+        assert len(ordering.conflicts_of(session, store.get(session, 1))) == 1
+
+
+@one_database
+def test_an_order_in_conflict_agrees_once_the_patients_are_one(site: Site) -> None:
+    site.receive(film())
+    hear(site, order(patient="P2"))
+    assert states(site) == [(OrderState.CONFLICT, None)]
+
+    hear(site, merge("P1", "P2"))
+    site.go_quiet()
+    site.draft()
+
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    assert told(site) == [("cough", "")]
+
+
+@one_database
+def test_of_two_studies_with_one_accession_the_patients_own_is_taken(site: Site) -> None:
+    site.take_in(film(), film_of_another_patient(new_uid()))
+    hear(site, order(patient="P2"))
+
+    (row,) = rows(site)
+    assert site.study(row.study_id or 0).patient_id == "P2"
+
+
+@one_database
+def test_authorities_that_disagree_are_two_patients(site: Site) -> None:
+    site.take_in(film(IssuerOfPatientID="HOSP"))
+    hear(site, order(patient="P1^^^CLINIC"))
+    assert states(site) == [(OrderState.CONFLICT, None)]
+
+    hear(site, order(patient="X^^^CLINIC~P1^^^HOSP", number="2"))
+    assert states(site)[1] == (OrderState.ATTACHED, 1)
+
+
+@one_database
+def test_an_accession_of_another_issuer_is_another_accession(site: Site) -> None:
+    image = film()
+    issuer = Dataset()
+    issuer.LocalNamespaceEntityID = "RIS"
+    image.IssuerOfAccessionNumberSequence = [issuer]
+    site.take_in(image)
+
+    hear(site, order(accession="ACC1^OTHER"))
+    assert states(site) == [(OrderState.WAITING, None)]
+    hear(site, order(accession="ACC1^RIS", number="2"))
+    assert states(site)[1] == (OrderState.ATTACHED, 1)
+
+
+def test_a_stat_order_overtakes_a_hundred_routine_studies(site: Site) -> None:
+    uids = [f"1.2.3.{n}" for n in range(101)]
+    site.receive(*(film(uid, AccessionNumber=f"A{n}") for n, uid in enumerate(uids)))
+    site.go_quiet()
+
+    hear(site, order(accession="A100", priority="S"))
+
+    with reading(site.engine) as session:
+        (last,) = store.find(session, uids[100])
+        assert store.due_studies(session, at=site.clock())[0] == last.id
+        assert store.count_queued(session) == {"stat": 1, "routine": 100}
+    assert "hastened" in site.events(last.id)
+
+
+@one_database
+def test_a_stat_order_that_came_first_hastens_the_study_as_it_is_queued(site: Site) -> None:
+    hear(site, order(priority="S"))
+    site.receive(film())
+    site.go_quiet()
+
+    assert (site.state(), site.study().priority) == (State.QUEUED, "stat")
+
+
+@one_database
+def test_an_order_is_changed_and_cancelled_by_its_later_messages(site: Site) -> None:
+    hear(site, order(reason="first"), order(reason="second", control="XO"))
+    site.receive(film())
+    hear(site, order(control="CA"))
+    site.go_quiet()
+    site.draft()
+
+    assert states(site) == [(OrderState.CANCELLED, None)]
+    assert told(site) == [("", "")]
+
+
+@one_database
+def test_the_reasons_of_several_orders_are_joined_once_each(site: Site) -> None:
+    hear(site, order(number="1"), order(number="2", reason="fever"), order(number="3"))
+    site.take_in(film())
+
+    assert told(site) == [("cough; fever", "")]
+
+
+@one_database
+def test_an_order_for_a_signed_study_is_noted_and_changes_nothing(site: Site) -> None:
+    site.take_in(film())
+    with site.writing() as session:
+        store.advance(session, store.get(session, 1), Event.SIGNED, at=site.clock())
+    before = site.study()
+
+    hear(site, order(priority="S"))
+
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    after = site.study()
+    assert (after.state, after.priority, after.version) == (
+        State.SIGNED,
+        before.priority,
+        before.version,
+    )
+
+
+@pytest.mark.parametrize("moment", ["before", "while queued", "in review"])
+def test_a_final_report_elsewhere_makes_a_draft_needless(
+    make_site: Callable[..., Site], moment: str
+) -> None:
+    site = make_site(ris={"main": 1})
+    if moment == "before":
+        hear(site, final_report("ACC1"))
+    site.receive(film())
+    site.go_quiet()
+    if moment == "in review":
+        site.draft()
+    if moment != "before":
+        hear(site, final_report("ACC1"))
+
+    assert (site.state(), site.study().reason_code) == (State.IGNORED, "FINAL_ELSEWHERE")
+    assert not site.draft()
+    assert site.deliver_due() == []
+    if moment == "in review":
+        assert site.are_all(DeliveryState.DROPPED)
+
+
+@one_database
+@pytest.mark.parametrize(
+    "report",
+    [final_report("ACC1", patient="P2"), final_report("ACC2"), final_report("ACC1", status="P")],
+    ids=["another patient", "another accession", "not final"],
+)
+def test_a_report_of_something_else_ends_nothing(site: Site, report: bytes) -> None:
+    hear(site, report)
+    site.take_in(film())
+    hear(site, report)
+
+    assert site.state() is State.IN_REVIEW
+
+
+@one_database
+def test_an_earlier_report_of_the_feed_reaches_the_model(site: Site) -> None:
+    hear(
+        site,
+        final_report("OLD1", at="20230101", impression="Older."),
+        final_report("OLD2", at="20240101", impression="Stable nodule."),
+        final_report("LATER", at="20250101", impression="Later."),
+        final_report("OLD3", patient="P2", at="20240102", impression="Another's."),
+    )
+    site.take_in(film())
+
+    assert told(site) == [("", "Stable nodule.")]
+
+
+@pytest.mark.parametrize("kind", ["ADT^A40^ADT_A39", "ADT^A18", "ADT^A34", "ADT^A36"])
+def test_a_merge_by_message_while_drafting_is_what_sr_and_oru_carry(
+    make_site: Callable[..., Site], kind: str
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        content = message(kind, "PID|||P9||New^Name", "MRG|P1")
+        site.drafter.during = lambda: hear(site, content)
+        site.take_in(film())
+        site.deliver_due()
+
+    pid = parse(ris.received[0])
+    assert (pid.text("PID", 3), pid.text("PID", 5)) == ("P9", "New")
+    with reading(site.engine) as session:
+        assert store.header_of(session, store.get(session, 1)).patient.id == "P9"
+
+
+def test_results_wait_from_the_moment_a_merge_is_stored_until_it_is_followed(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        site.take_in(film())
+        keep(site, merge("P1", "P9"))
+        assert site.deliver_due() == []
+        hear(site)
+        site.deliver_due()
+
+    assert [parse(m).text("PID", 3) for m in ris.received] == ["P9"]
+
+
+@one_database
+def test_merges_in_a_circle_fail_with_a_sentence_and_hold_nobody(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        site.take_in(film())
+        hear(site, merge("P1", "P2"), merge("P2", "P3"), merge("P3", "P1"))
+        site.deliver_due()
+
+    found = outcomes(site)
+    assert [state for state, _ in found] == ["APPLIED", "APPLIED", "FAILED"]
+    assert "circle" in found[2][1]
+    assert site.are_all(DeliveryState.SENT)
+    assert site.study().patient_id == "P3"
+
+
+@one_database
+def test_an_update_by_message_renames_the_patient(site: Site) -> None:
+    site.take_in(film())
+    hear(site, message("ADT^A08", "PID|||P1||قباني^نزار||19700102|F"))
+
+    study = site.study()
+    assert (study.patient_name, study.patient_birth_date, study.patient_sex) == (
+        "قباني^نزار",
+        "19700102",
+        "F",
+    )
+
+
+@one_database
+def test_the_order_of_arrival_counts_whatever_the_clocks_say(site: Site) -> None:
+    late = order(reason="newest").replace(b"20261122", b"19990101")
+    hear(site, order(reason="older").replace(b"20261122", b"20990101"), late)
+    site.take_in(film())
+
+    assert told(site) == [("newest", "")]
+
+
+@one_database
+def test_the_same_key_with_other_content_is_followed_and_marked(site: Site) -> None:
+    first = order(control_id="SAME")
+    hear(site, first, first, order(control_id="SAME", reason="other"))
+
+    with reading(site.engine) as session:
+        found = messages.find(session, "SAME")
+    assert [row.is_key_repeated for row in found] == [False, True]
+    assert [row.attempts for row in found] == [1, 1]
+    assert rows(site)[0].indication == "other"
+
+
+def test_a_message_that_fails_is_kept_and_can_be_played_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a bug that names Qabbani")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("worker.orders.read_instructions", broken)
+        hear(site, order())
+    hear(site, order(number="2"), message("ORM^O01", "PID|||P1"))
+
+    assert [row[0] for row in outcomes(site)] == ["FAILED", "APPLIED", "FAILED"]
+    assert "Qabbani" not in "".join(reason for _, reason in outcomes(site))
+    with site.writing() as session:
+        for row in session.scalars(select(Hl7Message)).all():
+            messages.replay(row)
+    hear(site)
+
+    assert [row[0] for row in outcomes(site)] == ["APPLIED", "APPLIED", "FAILED"]
+    assert len(rows(site)) == 2
+
+
+@one_database
+def test_what_a_failed_message_began_is_undone(site: Site) -> None:
+    site.take_in(film())
+    two = message("ADT^A40", "PID|||P9", "MRG|P1", "PID|||P8", "MRG|P8")
+    hear(site, two)
+
+    assert [row[0] for row in outcomes(site)] == ["FAILED"]
+    assert site.study().patient_id == "P1"
+
+
+@one_database
+def test_letters_that_a_database_cannot_hold_stop_nothing(site: Site) -> None:
+    content = message(
+        "ORM^O01", "PID|||P1", "ORC|NW|1", segment("OBR", {18: "ACC1", 31: "^a\\X00\\b\x00c"})
+    )
+    hear(site, content, message("SIU^S12", "PID|||P1"))
+
+    assert rows(site)[0].indication == "a b c"
+    assert outcomes(site)[1] == (MessageState.IGNORED, "it asks nothing of us")

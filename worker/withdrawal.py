@@ -1,0 +1,154 @@
+"""Taking back drafts that stand with peers and are no longer to be read: `[withdrawal]`.
+
+A draft is taken back when its study ends without it: rejected, reported by somebody else, withheld
+or failed in a newer version, given to another patient. Where a newer version took its place, that
+version says so itself.
+
+The sweep looks for such studies, so that no way to end one can forget it, and none is lost where a
+process dies in between. A report that a person signed is never taken back by us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from io import BytesIO
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from core import store, versions
+from core.database import reading, writing
+from core.lifecycle import DeliveryState, Origin, State
+from core.log import log
+from core.report import ReportStatus, from_json, standing
+from core.tables import Artifact, Delivery, Draft, Study
+from dicom_node.header import read_header
+from worker.issuing import issue
+from worker.parts import Parts
+
+_ENDED = (State.REJECTED, State.IGNORED, State.WITHHELD, State.FAILED)
+# The study's newest object names another patient than the drafts do.
+_OTHER_PATIENT = "PATIENT_CONFLICT"
+_log = log(__name__)
+
+
+def withdraw_ended(parts: Parts) -> int:
+    """Take back what stands of studies that ended without it; return of how many studies."""
+    settings = parts.settings.withdrawal
+    if settings.archives == "none" and not settings.ris:
+        return 0
+    with reading(parts.engine) as session:
+        studies = _standing(session)
+    count = 0
+    for study in studies:
+        with writing(parts.engine) as session:
+            count += withdraw(session, parts, store.get(session, study, lock=True))
+    return count
+
+
+def _standing(session: Session) -> Sequence[int]:
+    """Return the studies that ended and whose current version is with a peer."""
+    later = aliased(Draft)
+    is_superseded = (
+        select(later.id)
+        .where(
+            later.study_id == Draft.study_id,
+            later.is_withheld.is_(False),
+            later.report_version > Draft.report_version,
+        )
+        .exists()
+    )
+    return session.scalars(
+        select(Draft.study_id)
+        .join(Study, Study.id == Draft.study_id)
+        .where(
+            Study.state.in_(_ENDED),
+            Study.purged_at.is_(None),
+            Draft.is_withheld.is_(False),
+            Draft.origin != Origin.WITHDRAWN,
+            ~is_superseded,
+            _is_out(Draft.study_id),
+        )
+        .order_by(Draft.study_id)
+    ).all()
+
+
+def _is_out(study: Any) -> Any:
+    return (
+        select(Delivery.id)
+        .where(
+            Delivery.study_id == study,
+            Delivery.state.in_((DeliveryState.SENT, DeliveryState.CONFIRMED)),
+        )
+        .exists()
+    )
+
+
+def withdraw(session: Session, parts: Parts, study: Study) -> bool:
+    """Take back a study's current version where it ended without it; False: there is nothing to."""
+    draft = versions.current(session, study.id)
+    if (
+        draft is None
+        or study.state not in _ENDED
+        or draft.origin == Origin.WITHDRAWN
+        or not draft.report
+    ):
+        return False
+    report = from_json(draft.report)
+    out = versions.objects_out(session, study.id, before=draft.report_version + 1)
+    if standing(report.status).is_final or not out:
+        return False
+    changes: dict[str, Any] = {"against": draft.report_version}
+    if study.reason_code == _OTHER_PATIENT:
+        changes |= _header_of(out)
+    at = parts.clock()
+    withdrawn = issue(
+        session,
+        parts.settings,
+        study,
+        replace(report, status=ReportStatus.WITHDRAWN),
+        origin=Origin.WITHDRAWN,
+        at=at,
+        actor=parts.name,
+        selection=draft.selection,
+        changes=changes,
+        only=_holders(session, out),
+    )
+    store.note(
+        session,
+        study.id,
+        "draft_withdrawn",
+        at=at,
+        actor=parts.name,
+        report_version=withdrawn.report_version,
+        against=draft.report_version,
+        reason=study.reason or str(study.state),
+    )
+    _log.info("draft_withdrawn", study=study.id, state=study.state)
+    return True
+
+
+def _holders(session: Session, out: Sequence[tuple[Artifact, Draft]]) -> set[str]:
+    """Return the destinations that have, or may have, one of some objects."""
+    return set(
+        session.scalars(
+            select(Delivery.destination).where(
+                Delivery.artifact_id.in_([artifact.id for artifact, _ in out]),
+                Delivery.state != DeliveryState.PARKED,
+                Delivery.first_attempt_at.is_not(None)
+                | Delivery.state.in_((DeliveryState.SENT, DeliveryState.CONFIRMED)),
+            )
+        )
+    )
+
+
+def _header_of(out: Sequence[tuple[Artifact, Draft]]) -> dict[str, Any]:
+    """Return the patient and study attributes that a document was sent with, to be kept."""
+    for artifact, _ in out:
+        if artifact.kind == "sr" and artifact.content:
+            header = read_header(BytesIO(artifact.content)).study
+            # What the images are says the study still.
+            return {"header": asdict(replace(header, modality="", body_part=""))}
+    return {}
