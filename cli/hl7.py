@@ -67,8 +67,9 @@ def show(settings: Settings, config: Path | None, message: str, as_json: bool) -
         return
     for row in rows:
         click.echo(_line(row))
-        for line in _text(row).splitlines():
-            click.echo(f"    {line}")
+        for line in _text(row).split("\n"):
+            # A terminal must not obey what a message says.
+            click.echo("    " + "".join(c if c.isprintable() else "?" for c in line))
 
 
 @hl7.command()

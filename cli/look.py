@@ -23,6 +23,7 @@ from cli.order_lines import (
     study_orders_lines,
 )
 from cli.settings_page import describe_settings
+from cli.turns import describe_turns, turn_lines
 from core import commitments, confirmation, outbox, store
 from core.audit_backlog import shipping_state
 from core.blobs import InstanceFiles
@@ -31,9 +32,10 @@ from core.database import reading
 from core.errors import TransientError
 from core.lifecycle import DeliveryState, State
 from core.queue import QUEUES, Doorbell
+from core.report import ReportStatus
 from core.settings import Settings
 from core.settings_file import masked
-from core.tables import AuditEvent, Delivery, Draft, Study, Turn
+from core.tables import AuditEvent, Delivery, Draft, Study
 
 # States in which a person has to do something.
 _TROUBLED = (State.FAILED, State.WITHHELD)
@@ -253,17 +255,21 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
             {
                 "report_version": draft.report_version,
                 "study_version": draft.study_version,
+                "origin": draft.origin,
                 "is_withheld": draft.is_withheld,
                 "created_at": draft.created_at,
                 "seconds": round(draft.seconds, 2),
                 # Purged: its text is gone.
                 "report": json.loads(draft.report) if draft.report else None,
                 "selection": draft.selection,
+                "changes": {
+                    name: value for name, value in draft.changes.items() if name != "header"
+                },
             }
             for draft in drafts
         ],
         "orders": orders_of_study(session, study),
-        "conversation": _conversation(session, study),
+        "conversation": describe_turns(session, study),
         "deliveries": [
             {
                 "destination": row.destination,
@@ -281,23 +287,6 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
             for row, artifact in outbox.deliveries_of(session, study.id)
         ],
     }
-
-
-def _conversation(session: Session, study: Study) -> list[dict[str, Any]]:
-    """Return what was asked about a study (`taqrir ask`), less the answers that are withheld."""
-    turns = session.scalars(select(Turn).where(Turn.study_id == study.id).order_by(Turn.number))
-    return [
-        {
-            "turn": turn.number,
-            "at": turn.created_at,
-            "actor": turn.actor,
-            "question": turn.question,
-            "answer": "" if turn.is_withheld else turn.answer,
-            "is_withheld": turn.is_withheld,
-            "detail": turn.detail,
-        }
-        for turn in turns
-    ]
 
 
 def _completion(study: Study, timeline: Sequence[AuditEvent]) -> dict[str, Any]:
@@ -335,7 +324,7 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
     lines += study_orders_lines(report["orders"])
     for draft in report["drafts"]:
         lines += ["", *_draft_lines(draft)]
-    lines += _conversation_lines(report["conversation"])
+    lines += turn_lines(report["conversation"])
     if report["deliveries"]:
         lines += ["", "Deliveries"]
     for row in report["deliveries"]:
@@ -347,14 +336,6 @@ def study_text(report: dict[str, Any], *, with_timeline: bool = True) -> str:
             f"{row['attempts']} attempts  {row['uid']}{reason}"
         )
     return "\n".join(lines)
-
-
-def _conversation_lines(turns: list[dict[str, Any]]) -> list[str]:
-    lines = ["", "Conversation, not verified"] if turns else []
-    for turn in turns:
-        said = "withheld" if turn["is_withheld"] else turn["answer"]
-        lines += [f"  {turn['turn']}. {turn['question']}", f"     {said}"]
-    return lines
 
 
 def _rule_line(report: dict[str, Any]) -> str:
@@ -380,7 +361,8 @@ def _draft_lines(draft: dict[str, Any]) -> list[str]:
     model = report["model"]
     withheld = ", WITHHELD" if draft["is_withheld"] else ""
     versions = f"{draft['report_version']} of study version {draft['study_version']}{withheld}"
-    lines = [f"Draft {versions}, by {model['name']} {model['revision']}, not verified"]
+    lines = [f"{_name_of(report)} {versions}, by {model['name']} {model['revision']}"]
+    lines[0] += _standing_of(report)
     if model["is_demonstration"]:
         lines.append("  DEMONSTRATION MODEL: this text has no clinical meaning.")
     for narrative in report["narratives"]:
@@ -390,7 +372,21 @@ def _draft_lines(draft: dict[str, Any]) -> list[str]:
             lines += [f"    {line}" for line in section["text"].splitlines()]
     lines += [f"  {f['severity']}: {f['code']}: {f['message']}" for f in report["findings"]]
     lines += [f"  seen: {f['sop_instance_uid']}: {f['reason']}" for f in report["frames"]]
+    lines += [f"  note: {reason}" for reason in draft["selection"].get("reasons", ())]
     return lines
+
+
+def _name_of(report: dict[str, Any]) -> str:
+    return "Report" if report.get("signature") else "Draft"
+
+
+def _standing_of(report: dict[str, Any]) -> str:
+    """Return how finished a version is, in words for a person."""
+    signature = report.get("signature")
+    if signature:
+        languages = ", ".join(signature["languages"])
+        return f", {report['status']} in {languages} by {signature['reader_name']}"
+    return ", WITHDRAWN" if report["status"] == ReportStatus.WITHDRAWN else ", not verified"
 
 
 @click.command("settings")

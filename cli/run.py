@@ -90,14 +90,14 @@ def _sweep(settings: Settings) -> None:
 
 def _prepare(settings: Settings) -> None:
     """Refuse a start that cannot come to anything, then bring the tables up to date."""
-    from model.checkpoint import inspect_checkpoint
     from model.faults import SEVERITIES
+    from model.opening import check_models
 
     if unknown := sorted(set(settings.checks.severities) - set(SEVERITIES)):
         raise SettingsError(
             f"checks.severities names no check: {', '.join(unknown)}; docs/checks.md lists them"
         )
-    inspect_checkpoint(settings.checkpoint_folder)
+    check_models(settings)
     open_database(settings)
 
 

@@ -9,15 +9,13 @@ equal bytes.
 
 from __future__ import annotations
 
-import fcntl
 import re
 import socket
 import ssl
-import struct
-import termios
 import threading
 
 from core.audit_backlog import Backlog, Batch
+from core.audit_connection import AuditConnection
 from core.audit_files import AuditFiles
 from core.errors import SettingsError
 from core.log import log
@@ -119,12 +117,10 @@ class AuditShipper:
         context = tls_context(self._settings, syslog)
         host = socket.gethostname()
         address = (syslog.host, syslog.port)
-        with (
-            socket.create_connection(address, timeout=_TIMEOUT_SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=syslog.host) as connection,
-        ):
-            connection.sendall(b"".join(frame(line, host) for line in batch.lines))
-            _close_in_order(connection)
+        with socket.create_connection(address, timeout=_TIMEOUT_SECONDS) as plain:
+            connection = AuditConnection(plain, context, syslog.host)
+            connection.send(b"".join(frame(line, host) for line in batch.lines))
+            connection.close_in_order()
 
 
 def frame(line: bytes, host: str) -> bytes:
@@ -158,30 +154,3 @@ def tls_context(settings: Settings, syslog: SyslogSettings) -> ssl.SSLContext:
             f"audit.syslog: a certificate or key cannot be used: {error.strerror or error}"
         ) from None
     return context
-
-
-def _close_in_order(connection: ssl.SSLSocket) -> None:
-    """Close for good, and know that the receiver has read everything.
-
-    It answers our close_notify with its own, or simply closes, as many do: a system that closes
-    with bytes unread sends a reset instead. One that does neither in time must at least have
-    acknowledged every byte to our system.
-
-    Raises:
-        OSError: It did not read everything, or nobody knows.
-    """
-    try:
-        plain = connection.unwrap()
-    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        return
-    except TimeoutError:
-        if _unacknowledged_bytes(connection):
-            raise
-        return
-    plain.close()
-
-
-def _unacknowledged_bytes(connection: socket.socket) -> int:
-    """Return how many bytes the peer's system has not acknowledged (tcp(7), SIOCOUTQ)."""
-    answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
-    return int(struct.unpack("i", answer)[0])

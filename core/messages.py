@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import func, insert, select, tuple_
+from sqlalchemy import CursorResult, func, insert, select, tuple_, update
 from sqlalchemy.orm import Session, defer
 
+from core.errors import TransitionError
 from core.lifecycle import MessageState
 from core.order_tables import Hl7Message
 
@@ -171,8 +172,32 @@ def finish(message: Hl7Message, state: MessageState, reason: str, *, at: datetim
 
 
 def replay(message: Hl7Message) -> None:
-    """Let a message be processed again."""
+    """Let a message be processed again.
+
+    Raises:
+        TransitionError: Its content was removed when its days were over.
+    """
+    if not message.content:
+        raise TransitionError(f"the content of message {message.id} was removed")
     message.state = MessageState.RECEIVED
+
+
+def forget(session: Session, *, before: datetime) -> int:
+    """Remove the content of messages that were followed and came before; return of how many.
+
+    Their rows stay: a message that is sent once more is still known.
+    """
+    written = session.execute(
+        update(Hl7Message)
+        .where(
+            Hl7Message.state.in_([MessageState.APPLIED, MessageState.IGNORED]),
+            Hl7Message.received_at < before,
+            Hl7Message.content != b"",
+        )
+        .values(content=b"")
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", written).rowcount
 
 
 def listed(

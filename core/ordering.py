@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from core import outbox, patients, store
 from core.instructions import STAT, NoteReport, PlaceOrder, StudyKey
 from core.lifecycle import TRANSITIONS, Event, OrderState, State
-from core.order_tables import Order, OutsideReport
+from core.order_tables import Hl7Message, Order, OutsideReport
 from core.orders import CodedProcedure, OrderReference
 from core.report import Patient
 from core.tables import Instance, Study
@@ -229,7 +229,7 @@ def meet(session: Session, study: Study, *, at: datetime, actor: str) -> None:
             issuers is None or study.accession_issuer in issuers
         )
         if is_same and agrees(session, study, [(report.patient_id, report.patient_issuer)]):
-            _end(session, study, at=at, actor=actor)
+            end_for_final_report(session, study, at=at, actor=actor)
 
 
 def orders_of(session: Session, study: int) -> Sequence[Order]:
@@ -309,11 +309,11 @@ def note_report(
     numbers = [(p.id, p.issuer) for p in report.patients]
     found, _by = find_studies(session, report.key, numbers)
     mine = [study for study in found if agrees(session, study, numbers)]
-    ended = [_end(session, study, at=at, actor=actor) for study in mine]
+    ended = [end_for_final_report(session, study, at=at, actor=actor) for study in mine]
     return any(ended)
 
 
-def _end(session: Session, study: Study, *, at: datetime, actor: str) -> bool:
+def end_for_final_report(session: Session, study: Study, *, at: datetime, actor: str) -> bool:
     """Let a study be IGNORED for a final report elsewhere, where its state allows that."""
     if (State(study.state), Event.FINAL_ELSEWHERE) not in TRANSITIONS:
         return False
@@ -351,6 +351,16 @@ def prior_impression_of(session: Session, study: Study, modality: str) -> str:
         ),
         "",
     )
+
+
+def forget(session: Session, *, before: datetime) -> None:
+    """Remove orders that no study had by then, and what was noted of others' reports.
+
+    An order that is attached goes with its study.
+    """
+    session.execute(delete(Order).where(Order.study_id.is_(None), Order.updated_at < before))
+    old = select(Hl7Message.id).where(Hl7Message.received_at < before)
+    session.execute(delete(OutsideReport).where(OutsideReport.message_id.in_(old)))
 
 
 def count_orders(session: Session) -> dict[OrderState, int]:

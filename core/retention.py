@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from core import store
 from core.lifecycle import DeliveryState, State
+from core.order_tables import Order
 from core.settings import Settings
 from core.tables import Artifact, AuditEvent, Delivery, Draft, Instance, Series, Study, Turn
 
@@ -256,6 +257,7 @@ def purge_rows(
     drafts = select(Draft.id).where(Draft.study_id == study)
     session.execute(update(Artifact).where(Artifact.draft_id.in_(drafts)).values(content=None))
     session.execute(delete(Turn).where(Turn.study_id == study))
+    session.execute(delete(Order).where(Order.study_id == study))
     # The rows stay: the next draft's number follows theirs, so that no identifier comes back.
     session.execute(
         update(Draft).where(Draft.study_id == study).values(report="", selection={}, changes={})

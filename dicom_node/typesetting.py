@@ -36,8 +36,6 @@ _FONT = Path(fontpkg.path("Amiri"))
 # Of Libertinus Serif, which comes with Typst: what reports need and Amiri lacks.
 _SYMBOLS = "≤≥≠≈→←↑↓∞ΑΒΓΔΘΛΣΦΨΩαβγδεζηθκλμνξπρστφχψω"
 _LEFT_TO_RIGHT_ISOLATE, _POP_ISOLATE = "\u2066", "\u2069"
-# Readers of PDF take what is mirrored in a right-to-left line for its counterpart.
-_MIRRORED = str.maketrans(")]}>≥»", "([{<≤«")
 _LETTER = r"A-Za-z0-9\u00b5\u0370-\u03ff%°²³"
 _WORD = rf"[{_LETTER}]+"
 _INNER = rf"[{_LETTER}±+\-–<>≤≥~=/×*.,: ]+"
@@ -95,9 +93,14 @@ def shown(line: str, language: Language) -> str:
 
 
 def letters_of(text: str) -> str:
-    """Return what must be found of a line in a page: its letters, marks, digits and symbols."""
-    letters = (c for c in text if not (c.isspace() or unicodedata.category(c) == "Cf"))
-    return "".join(letters).translate(_MIRRORED)
+    """Return what must be found of a line in a page: its letters, marks and digits.
+
+    Taken apart by NFKD, since a font may draw letter and mark as one glyph. Stops and signs are
+    left out: readers of PDF turn brackets around in a right-to-left line, take a hyphen at its end
+    for a broken word, and drop signs that touch.
+    """
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in parts if unicodedata.category(c)[0] in "LMN")
 
 
 def read_letters(pdf: bytes) -> str:

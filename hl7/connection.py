@@ -15,10 +15,12 @@ from core.errors import (
     TransientError,
     UnreadableMessageError,
 )
+from core.log import log
 from core.tls_context import PeerTls, requestor_context
 from hl7.ack import Ack, read_ack
 from hl7.frame import FrameReader, FrameTooLargeError
 
+_log = log(__name__)
 _CHUNK_BYTES = 1 << 16
 # Answers to earlier messages that are passed over before ours is taken for lost.
 _MOST_STRAYS = 8
@@ -114,6 +116,8 @@ class Connection:
                 # A refusal without a name answers what we have just sent.
                 if ack.control_id in {control_id, ""} or not most:
                     return ack
+                # An application's word on an earlier message: that one's commit was the answer.
+                _log.warning("mllp_late_answer", code=ack.code)
             answers = self._receive(connection, reader, deadline)
         raise TransientError(f"The peer answered other messages than {control_id}.")
 

@@ -18,7 +18,7 @@ from core.errors import PromptTooLongError
 from core.report import Decoding, Language, Section, SectionKind
 from model.checks import WrittenText, check
 from model.facts import StudyFacts
-from model.generation import Completion, GenerationRequest, TextEngine
+from model.generation import SEED, Completion, GenerationRequest, TextEngine
 from model.parsing import clean
 from model.prompts import PROMPTS_VERSION, context_line
 from model.shortening import allowed
@@ -78,7 +78,9 @@ def answer(engine: TextEngine, request: AskRequest) -> Answer:
         findings=findings,
         # Only the last one says how much is left.
         reasons=tuple(reasons[-1:]),
-        decoding=Decoding(prompts_version=PROMPTS_VERSION, max_new_tokens=request.max_new_tokens),
+        decoding=Decoding(
+            prompts_version=PROMPTS_VERSION, max_new_tokens=request.max_new_tokens, seed=SEED
+        ),
     )
 
 

@@ -8,7 +8,7 @@ together with the first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from model.conversation import answer
 from model.engine import Engine
 from model.facts import StudyFacts
 from model.fingerprint import CACHE_NAME
-from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest, TextEngine
+from model.generation import DEFAULT_MAX_NEW_TOKENS, SEED, Completion, GenerationRequest, TextEngine
 from model.parsing import parse_report, parse_summary
 from model.prompts import PROMPTS_VERSION, Task, question
 from model.shortening import allowed, shortened
@@ -53,14 +53,39 @@ _LANGUAGES = {task: lang for table in (_REPORTS, _SUMMARIES) for lang, task in t
 class ModelDrafter:
     """The `core.drafting.Drafter` that asks a model."""
 
-    def __init__(self, engine: TextEngine) -> None:
-        """Draft with an engine; it loads its model at the first draft."""
+    def __init__(
+        self,
+        engine: TextEngine,
+        *,
+        text_engine: TextEngine | None = None,
+        text_tasks: Collection[Task] = (),
+    ) -> None:
+        """Draft with an engine; it loads its model at the first draft.
+
+        Args:
+            engine: Sees the pictures.
+            text_engine: Has no eyes.
+            text_tasks: What it is asked; it works from the text before it alone.
+        """
         self._engine = engine
+        self._text_engine = text_engine
+        self._text_tasks = frozenset(text_tasks if text_engine else ())
 
     @property
     def version(self) -> ModelVersion:
-        """Which model writes."""
-        return self._engine.version
+        """Which model writes; which two, where a second one translates or summarises."""
+        return self._version_of("", Task)
+
+    def _version_of(self, adapter: str, tasks: Iterable[Task]) -> ModelVersion:
+        seeing = self._engine.version_of(adapter)
+        if self._text_engine is None or not self._text_tasks & set(tasks):
+            return seeing
+        text = self._text_engine.version
+        return ModelVersion(
+            name=f"{seeing.name} + {text.name}",
+            revision=f"{seeing.revision}+{text.revision}",
+            is_demonstration=seeing.is_demonstration or text.is_demonstration,
+        )
 
     def draft(
         self, request: DraftRequest, on_step: Callable[[str], None] = lambda _step: None
@@ -96,7 +121,7 @@ class ModelDrafter:
         )
         return Report(
             narratives=tuple(_narrative(language, answers) for language in request.languages),
-            model=self._engine.version_of(request.adapter),
+            model=self._version_of(request.adapter, sources.keys() & set(wanted)),
             frames=_frames(request),
             findings=findings,
             confidences=tuple(
@@ -109,6 +134,7 @@ class ModelDrafter:
                 prompts_version=PROMPTS_VERSION,
                 max_new_tokens=request.max_new_tokens,
                 arabic=request.arabic if Language.AR in request.languages else "",
+                seed=SEED,
             ),
             reasons=tuple(dict.fromkeys(reasons)),
         )
@@ -129,18 +155,25 @@ class ModelDrafter:
         try:
             for task, source in sources.items():
                 on_step(task.value)
-                asked[task] = self._engine.submit(_request(task, request, source))
+                asked[task] = self._submit(task, request, source)
             for task, source in sources.items():
                 for shorter, reason in shortened(request):
                     if not isinstance(asked[task].exception(), PromptTooLongError):
                         break
                     reasons.append(reason)
-                    asked[task] = self._engine.submit(_request(task, shorter, source))
+                    asked[task] = self._submit(task, shorter, source)
             return {task: future.result() for task, future in asked.items()}
         finally:
             # Where one of them failed, the others are asked for nothing.
             for future in asked.values():
                 future.cancel()
+
+    def _submit(self, task: Task, request: DraftRequest, source: str | None) -> Future[Completion]:
+        asked = _request(task, request, source)
+        # Without a text before it a task is to look at the pictures, which takes eyes.
+        if self._text_engine is not None and task in self._text_tasks and source is not None:
+            return self._text_engine.submit(replace(asked, images=(), adapter=""))
+        return self._engine.submit(asked)
 
 
 def _sources(arabic: ArabicSource) -> dict[Task, Task]:
@@ -162,8 +195,10 @@ def _facts(request: DraftRequest) -> StudyFacts:
 
 
 def _frames(request: DraftRequest) -> tuple[FrameReference, ...]:
-    """Return the frames that were seen, once each: one may be shown through several windows."""
-    frames = {(i.frame.sop_instance_uid, i.frame.frame_number): i.frame for i in request.images}
+    """Return the frames that were seen, once each, through the first of their windows."""
+    frames: dict[tuple[str, int], FrameReference] = {}
+    for frame in (image.frame for image in request.images):
+        frames.setdefault((frame.sop_instance_uid, frame.frame_number), frame)
     return tuple(frames.values())
 
 

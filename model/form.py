@@ -22,6 +22,17 @@ _MIN_LATIN_SHARE = 0.8
 # English that goes on inside an Arabic sentence; a term in brackets is no fault.
 _LATIN_PHRASE = re.compile(r"(?:\b[A-Za-z][a-z]+\b[ \n]*){3}")
 _BRACKETS = re.compile(r"\([^()]*\)")
+# Words that hardly a sentence of these languages goes without, and English does: French, German,
+# Spanish, Italian, Portuguese, Turkish, Indonesian.
+_OTHER_LATIN = re.compile(
+    "les?|des|du|est|et|une|dans|avec|sont|aux|pas|der|das|und|ist|nicht|keine?|mit|eine|auf|von|"
+    "bei|el|los|las|del|con|sin|una|por|para|hay|il|della|di|nel|sono|bir|ile|ve|yok|dan|yang|"
+    "tidak|pada|dengan|não|são|sem|uma?"
+)
+_LEAST_OTHERS, _LEAST_KINDS, _LEAST_SHARE = 4, 3, 0.15
+# Letters of Persian, Urdu and Kurdish that Arabic does not have.
+_OTHER_ARABIC = re.compile("[پچژگٹڈےہںھڕێۆ]")
+_MOST_OTHER_WORDS = 2
 _ARABIC_BLOCKS = (("\u0600", "\u06ff"), ("\u0750", "\u077f"), ("\u08a0", "\u08ff"))
 _GREEK_BLOCK = ("\u0370", "\u03ff")
 _LAST_LATIN = "\u024f"
@@ -50,9 +61,11 @@ def _loop(row: list[str]) -> str:
 
 
 def foreign_words(text: str, language: Language) -> tuple[str, ...]:
-    """Return words of another script where there are too many of them, or of a third script.
+    """Return words of another script or language where there are too many of them.
 
-    A Latin word with one Cyrillic letter looks right and matches nothing.
+    Of a third script one letter is too many: a Latin word with one Cyrillic letter looks right and
+    matches nothing. Other languages of the same script are known by their commonest words, or by
+    letters of their own.
     """
     composed = unicodedata.normalize("NFKC", text)
     if language is Language.AR:
@@ -69,9 +82,20 @@ def foreign_words(text: str, language: Language) -> tuple[str, ...]:
     has_arabic = language is Language.EN and any(map(_is_arabic, letters))
     has_third = any(not (_is_arabic(c) or _is_latin(c) or _is_greek(c)) for c in letters)
     if share >= least and not has_arabic and not has_third:
-        return ()
+        return _of_another_language(composed, language)
     foreign = [w for w in composed.split() if any(c.isalpha() and not own(c) for c in w)]
     return tuple(foreign[:5])
+
+
+def _of_another_language(text: str, language: Language) -> tuple[str, ...]:
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    if language is Language.AR:
+        other = [word for word in words if _OTHER_ARABIC.search(word)]
+        return tuple(other[:5]) if len(other) > _MOST_OTHER_WORDS else ()
+    other = [word for word in words if _OTHER_LATIN.fullmatch(word)]
+    kinds = dict.fromkeys(other)
+    is_other = len(other) >= _LEAST_OTHERS and len(kinds) >= _LEAST_KINDS
+    return tuple(kinds)[:5] if is_other and len(other) >= _LEAST_SHARE * len(words) else ()
 
 
 def _is_arabic(letter: str) -> bool:

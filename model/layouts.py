@@ -82,6 +82,11 @@ class Blueprint:
         return tuple(folder for folder in (self.folder, self.base, self.tower) if folder)
 
 
+def known_architectures() -> tuple[str, ...]:
+    """Return the classes of config.json that Taqrir loads by its own tables."""
+    return (ARCHITECTURE, *_LANGUAGE_MODELS)
+
+
 def read_blueprint(folder: Path) -> Blueprint:
     """Read what a folder says of itself.
 
@@ -135,7 +140,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def _architecture(content: Mapping[str, Any]) -> str:
     named = content.get("architectures")
-    known = (ARCHITECTURE, *_LANGUAGE_MODELS)
+    known = known_architectures()
     for name in named if isinstance(named, list) else []:
         if name in known:
             return str(name)

@@ -19,7 +19,7 @@ from core.drafting import Answer, AskRequest
 from core.errors import PermanentError
 from core.report import FrameReference, Language
 from core.tables import Study, Turn
-from worker.context import context_of, identifiers_of, laterality_of
+from worker.context import context_of, identifiers_of, laterality_of, severities_of
 from worker.parts import Parts
 from worker.seeing import look_at
 
@@ -65,7 +65,7 @@ def ask(parts: Parts, study_id: int, question: str, language: Language, *, actor
                 for turn in turns
                 if turn.study_version == study.version and not turn.is_withheld
             ),
-            severities=tuple(parts.settings.checks.severities.items()),
+            severities=severities_of(parts, study),
             max_new_tokens=parts.settings.model.max_new_tokens,
             laterality=laterality_of(selection),
             identifiers=identifiers_of(header),

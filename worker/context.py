@@ -13,11 +13,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import ordering, store
+from core.database import reading
 from core.drafting import DraftContext
 from core.lifecycle import State
-from core.report import Language, SectionKind, StudyHeader, from_json, standing
+from core.report import Language, SectionKind, Severity, StudyHeader, from_json, standing
 from core.tables import Draft, Study
 from dicom_node.selection import Selection, draft_context
+from worker.parts import Parts
+
+# Most severe last.
+_SEVERITIES = (Severity.NOTE, Severity.WARN, Severity.BLOCK)
 
 
 def context_of(session: Session, study: Study, selection: Selection) -> DraftContext:
@@ -57,6 +62,23 @@ def identifiers_of(header: StudyHeader) -> tuple[str, ...]:
         header.referring_physician,
     )
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
+
+
+def severities_of(parts: Parts, study: Study) -> tuple[tuple[str, Severity], ...]:
+    """Return the severities that the site set, a side without an orientation by the senders'."""
+    return (
+        *parts.settings.checks.severities.items(),
+        ("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),
+    )
+
+
+def _orientation_severity(parts: Parts, study: Study) -> Severity:
+    """Return the strictest severity that the study's senders are configured with."""
+    with reading(parts.engine) as session:
+        titles = {row.sender for row in store.instances_of(session, study.id) if row.is_image}
+    senders = [parts.settings.sender(title) for title in titles]
+    configured = [s.orientation_unknown if s else Severity.BLOCK for s in senders]
+    return max(configured, key=_SEVERITIES.index, default=Severity.BLOCK)
 
 
 def _prior_impression(session: Session, study: Study) -> str:

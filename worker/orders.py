@@ -8,6 +8,7 @@ may play it again after a fix (`taqrir hl7 replay`).
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -32,6 +33,7 @@ _log = log(__name__)
 _ACTOR = "orders"
 _POLL_SECONDS = 0.25
 _PAUSE_SECONDS = 2.0
+_FORGET_EVERY = timedelta(hours=1)
 
 
 class OrdersLoop:
@@ -52,9 +54,13 @@ class OrdersLoop:
         self._thread.join()
 
     def _run(self) -> None:
+        forget_at = self._parts.clock()
         while not self._stopping.is_set():
             try:
                 is_idle = not follow_next(self._parts)
+                if self._parts.clock() >= forget_at:
+                    forget_old(self._parts)
+                    forget_at = self._parts.clock() + _FORGET_EVERY
             except SQLAlchemyError:
                 # The messages stay; a later look finds them.
                 _log.exception("orders_postponed")
@@ -62,6 +68,15 @@ class OrdersLoop:
             else:
                 if is_idle:
                     self._stopping.wait(_POLL_SECONDS)
+
+
+def forget_old(parts: Parts) -> None:
+    """Remove what messages said of patients once the days of retention are over."""
+    if days := parts.settings.retention.days:
+        before = parts.clock() - timedelta(days=days)
+        with writing(parts.engine) as session:
+            messages.forget(session, before=before)
+            ordering.forget(session, before=before)
 
 
 def follow_all(parts: Parts) -> int:

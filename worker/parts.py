@@ -56,14 +56,6 @@ class Parts:
     @cached_property
     def drafter(self) -> Drafter:
         """The model; loads torch."""
-        from model.drafter import open_drafter
+        from model.opening import open_drafter
 
-        model = self.settings.model
-        return open_drafter(
-            self.settings.checkpoint_folder,
-            device=model.device,
-            max_new_tokens=model.max_new_tokens,
-            batch_size=model.batch_size,
-            time_limit_seconds=model.time_limit_seconds,
-            data_dir=self.settings.data_dir,
-        )
+        return open_drafter(self.settings)

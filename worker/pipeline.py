@@ -29,18 +29,16 @@ from core.errors import (
 )
 from core.lifecycle import Event, Origin
 from core.log import log
-from core.report import Report, Severity
+from core.report import Report
 from core.tables import Study
 from dicom_node.selection import RenderedSelection, Selection
-from worker.context import context_of, identifiers_of, laterality_of
+from worker.context import context_of, identifiers_of, laterality_of, severities_of
 from worker.issuing import issue
 from worker.lease import Lease, LostLeaseError
 from worker.parts import Parts
 from worker.seeing import look_at
 
 _log = log(__name__)
-# Most severe last.
-_SEVERITIES = (Severity.NOTE, Severity.WARN, Severity.BLOCK)
 # A ring takes the first study in line that no other worker takes; so many may be at it at once.
 _CANDIDATES = 16
 
@@ -151,10 +149,7 @@ def _draft(
         images=rendering.images,
         context=context,
         languages=model.languages,
-        severities=(
-            *parts.settings.checks.severities.items(),
-            ("ORIENTATION_UNKNOWN", _orientation_severity(parts, study)),
-        ),
+        severities=severities_of(parts, study),
         max_new_tokens=study.options.get("max_new_tokens", model.max_new_tokens),
         adapter=study.options.get("adapter", ""),
         is_urgent=study.priority == "stat",
@@ -196,15 +191,6 @@ def draft_within_memory(
             return report
         reason = f"Memory ran out with {wanted} images; the model saw the first {seen}."
         return replace(report, reasons=(reason, *report.reasons))
-
-
-def _orientation_severity(parts: Parts, study: Study) -> Severity:
-    """Return the strictest severity that the study's senders are configured with."""
-    with reading(parts.engine) as session:
-        titles = {row.sender for row in store.instances_of(session, study.id) if row.is_image}
-    senders = [parts.settings.sender(title) for title in titles]
-    configured = [s.orientation_unknown if s else Severity.BLOCK for s in senders]
-    return max(configured, key=_SEVERITIES.index, default=Severity.BLOCK)
 
 
 def _explain(

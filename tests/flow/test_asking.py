@@ -75,6 +75,10 @@ def test_a_withheld_answer_is_kept_and_never_told_again(make_site: Callable[...,
     assert site.drafter.questions[-1].history == ()
     assert [row.is_withheld for row in _asked(site)] == [True, False]
 
+    shown = CliRunner().invoke(taqrir, ["show", "ACC1", "--config", str(site.config)]).stdout
+    assert "1. Any nodule?\n     withheld\n  2. Any mass?\n     Answer 2." in shown
+    assert "Answer 1." not in shown
+
 
 @one_database
 def test_what_was_said_of_other_images_is_not_told(make_site: Callable[..., Site]) -> None:

@@ -14,9 +14,11 @@ from sqlalchemy import select
 
 from core import messages, ordering, store
 from core.database import reading
+from core.errors import TransitionError
 from core.lifecycle import DeliveryState, Event, MessageState, OrderState, State
-from core.order_tables import Hl7Message, Order
+from core.order_tables import Hl7Message, Order, OutsideReport
 from hl7.er7 import parse
+from worker.orders import forget_old
 
 
 def rows(site: Site) -> Sequence[Order]:
@@ -401,3 +403,23 @@ def test_letters_that_a_database_cannot_hold_stop_nothing(site: Site) -> None:
 
     assert rows(site)[0].indication == "a b c"
     assert outcomes(site)[1] == (MessageState.IGNORED, "it asks nothing of us")
+
+
+@one_database
+def test_what_messages_said_goes_when_its_days_are_over(make_site: Callable[..., Site]) -> None:
+    site = make_site(rules="[retention]\ndays = 30\n")
+    hear(site, order(), order(accession="X"), final_report("Y", impression="Words."))
+    hear(site, message("ORM^O01", "PID|||P1"))
+    site.take_in(film())
+    site.clock.advance(days=31)
+    hear(site, order(accession="NEW"))
+    forget_old(site.parts)
+
+    with reading(site.engine) as session:
+        contents = [row.content for row in session.scalars(select(Hl7Message))]
+        assert session.scalars(select(OutsideReport)).all() == []
+    # What failed is a person's to look at; what is attached goes with its study.
+    assert [bool(content) for content in contents] == [False, False, False, True, True]
+    assert [row.accession_number for row in rows(site)] == ["ACC1", "NEW"]
+    with site.writing() as session, pytest.raises(TransitionError, match="removed"):
+        messages.replay(session.get_one(Hl7Message, 1))

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import random
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 from harness import ScriptedRis, Site, Timing, film
 from harness.feed import order
+from harness.orders_process import start_process
 from servers import free_port, wait_until
 from servers.process import is_listening
 from sqlalchemy import select
@@ -36,38 +34,8 @@ from hl7.er7 import parse
 from hl7.frame import FrameReader, frame
 
 _MESSAGES, _STUDIES, _PATIENTS = 60, 6, 2
-_KILLS = 2
+_KILLS = 3
 _SETTLE_SECONDS = 60.0
-# Listener, follower and sender in one process, so that one signal ends all three anywhere.
-_PROGRAM = """\
-import sys, threading, time
-from pathlib import Path
-from core import database, log, outbox
-from core.process import die_with_parent
-from core.settings_file import load
-from core.settings_orders import OrdersSettings
-from hl7.listener import OrdersListener
-from worker.deliver import deliver
-from worker.orders import OrdersLoop
-from worker.parts import Parts
-die_with_parent()
-log.configure()
-class Bell:
-    def ring_delivery(self, delivery): return True
-    def ring_study(self, study): return True
-settings = load(Path(sys.argv[1]), {})
-settings = settings.model_copy(update={"orders": OrdersSettings(port=int(sys.argv[2]))})
-parts = Parts(settings=settings)
-parts.doorbell = Bell()
-OrdersListener(settings, parts.engine).start()
-OrdersLoop(parts).start()
-while True:
-    with database.reading(parts.engine) as session:
-        due = outbox.due(session, at=parts.clock())
-    for delivery in due:
-        deliver(parts, delivery)
-    time.sleep(0.02)
-"""
 
 
 class Victim:
@@ -75,21 +43,19 @@ class Victim:
 
     def __init__(self, site: Site) -> None:
         self.port = free_port()
-        self._command = [sys.executable, "-c", _PROGRAM, str(site.config), str(self.port)]
-        self._log = site.folder / "victim.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._config, self._log = site.config, site.folder / "victim.log"
+        self._process: BaseProcess | None = None
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        process = self._process
-        wait_until(lambda: process.poll() is not None or is_listening(self.port), timeout=60)
-        assert process.poll() is None, self._log.read_text()[-2000:]
+        process = self._process = start_process(self._config, self.port, self._log)
+        wait_until(lambda: not process.is_alive() or is_listening(self.port), timeout=60)
+        assert process.is_alive(), self._log.read_text()[-2000:]
 
     def kill(self) -> None:
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
+        self._process.kill()
+        self._process.join(10)
+        self._process.close()
 
 
 def _send_all(port: int, contents: list[bytes], acknowledged: set[str]) -> None:

@@ -15,14 +15,16 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from harness.feed import order
 from installation import Installation, all_sent
 from pydicom import dcmread
-from servers import wait_until
+from servers import free_port, wait_until
 from servers.process import is_listening
 
 from dicom_node.demo_pacs import DemoPacs
 from dicom_node.header import read_header
 from dicom_node.sample import chest_film
+from hl7 import mllp
 from hl7.demo_ris import DemoRis
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -42,7 +44,12 @@ def ris(tmp_path: Path) -> Iterator[DemoRis]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, pacs: DemoPacs, ris: DemoRis) -> Iterator[Installation]:
+def orders_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def site(tmp_path: Path, pacs: DemoPacs, ris: DemoRis, orders_port: int) -> Iterator[Installation]:
     more = f"""
 [[pacs]]
 name = "main"
@@ -53,6 +60,8 @@ port = {pacs.port}
 name = "main"
 host = "127.0.0.1"
 port = {ris.port}
+[orders]
+port = {orders_port}
 """
     with Installation(tmp_path / "site", more=more) as running:
         yield running
@@ -65,8 +74,12 @@ def recorded_drafts(site: Installation) -> int:
 
 
 def test_a_worker_killed_while_it_drafts_leaves_one_draft_and_each_object_once(
-    site: Installation, pacs: DemoPacs, ris: DemoRis
+    site: Installation, pacs: DemoPacs, ris: DemoRis, orders_port: int
 ) -> None:
+    patient = read_header(chest_film()).patient
+    content = order(patient=patient.id, accession=ACCESSION, priority="S", reason="cough")
+    assert mllp.send("127.0.0.1", orders_port, content).code == "AA"
+    site.kill("cli", "orders")
     site.storescu(chest_film())
     site.await_state(ACCESSION, "DRAFTING")
     site.kill("worker", "draft")
@@ -77,6 +90,10 @@ def test_a_worker_killed_while_it_drafts_leaves_one_draft_and_each_object_once(
     assert "lease_expired" in events
     assert events.count("drafted") == 1
     assert recorded_drafts(site) == 1
+    # The order came before the images, and the listener died behind its yes.
+    assert [(row["state"], row["indication"]) for row in study["orders"]] == [("ATTACHED", "cough")]
+    assert study["priority"] == "stat"
+    wait_until(lambda: is_listening(orders_port), timeout=60)
     assert len(pacs.received) == 2
     assert len(ris.received) == 1
 

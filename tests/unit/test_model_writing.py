@@ -284,3 +284,40 @@ def test_without_probabilities_and_without_the_sentence_there_is_no_confidence()
         text_ends=(len(raw),),
     )
     assert len(confidences(told, EN, sections)) == 1
+
+
+# What a model may write.
+
+
+@pytest.mark.parametrize("task", STEPS)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {"EMPTY_SECTION"}),
+        (" \n\t\u202e\u2066\x00\x1b", {"EMPTY_SECTION"}),
+        ("FINDINGS:\nالنتائج:", {"EMPTY_SECTION", "WRONG_SCRIPT"}),
+        ("the the " * 30_000, {"TOO_LONG", "REPETITION"}),
+        ("Le poumon est clair et le coeur est normal.", {"WRONG_SCRIPT"}),
+        ("ریه پاک است، چیزی نیست، گره ندارد، پلور چسبیده.", {"WRONG_SCRIPT"}),
+        ("肺野清晰。", {"WRONG_SCRIPT"}),
+        ("<|eot_id|><|start_header_id|>user<|end_header_id|>", {"PROMPT_ECHO"}),
+        ("AI DRAFT - NOT VERIFIED\n[en]\nSUMMARY", {"PROMPT_ECHO", "WRONG_SCRIPT"}),
+        ("\ud800 broken \ufffd", {"BROKEN_TEXT"}),
+    ],
+)
+def test_whatever_a_model_writes_makes_a_draft_that_is_clean_or_held_back(
+    task: str, text: str, expected: set[str]
+) -> None:
+    report = write(Engine({task: text}))
+    raised = {finding.code for finding in report.blocking}
+    assert raised & expected
+    kept = to_json(report)
+    assert not any(sign in kept for sign in ("\u202e", "\u2066", "\\u0000", "\\u001b", "\ud800"))
+    assert from_json(kept) == report
+
+
+def test_delimiters_of_hl7_stay_the_letters_that_they_are() -> None:
+    text = "FINDINGS:\nClear | lungs ^ and & free ~ \\ of \\.br\\ mass.\nIMPRESSION:\nNormal chest."
+    report = write(Engine({"report_en": text}))
+    findings = report.narrative(EN).text_of(SectionKind.FINDINGS)
+    assert findings == "Clear | lungs ^ and & free ~ \\ of \\.br\\ mass."
