@@ -11,7 +11,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-hl7 check-quality docs demo-checkpoint evaluate-demo clean golden bench-draft
+.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-hl7 bench-draft check-quality golden docs demo-checkpoint evaluate-demo clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets

@@ -27,7 +27,15 @@ from dicom_node.documents import DocumentContext
 from dicom_node.header_text import dated, described
 from dicom_node.passages import NOTICES, Passage, passages
 from dicom_node.sr_reading import check_text
-from dicom_node.typesetting import code, letters_of, outlined, read_letters, shown, typeset
+from dicom_node.typesetting import (
+    code,
+    letters_of,
+    outlined,
+    paragraphs,
+    read_letters,
+    shown,
+    typeset,
+)
 
 _SERIES_NUMBER = 9904
 _COLOURS = {
@@ -196,7 +204,7 @@ def _passage(passage: Passage, language: Language) -> dict[str, Any]:
     return {
         "is_notice": passage.name == NOTICES,
         "heading": passage.heading.meaning(language),
-        "lines": [shown(line, language) for line in lines],
+        "lines": [shown(part, language) for line in lines for part in paragraphs(line)],
     }
 
 

@@ -8,6 +8,7 @@ Source: HL7 v2 Minimal Lower Layer Protocol, release 1; HL7 v2.5.1 2.9 (acknowle
 
 from __future__ import annotations
 
+import atexit
 import socket
 import threading
 import time
@@ -126,3 +127,7 @@ def close_connections() -> None:
         for connection in _connections.values():
             connection.close()
         _connections.clear()
+
+
+# What is still open when a process ends is closed in order, not by the collector.
+atexit.register(close_connections)

@@ -21,7 +21,12 @@ import torch
 from PIL import Image
 
 from core.drafting import ModelImage
-from core.errors import DraftCancelledError, PermanentError, TransientError
+from core.errors import (
+    DraftCancelledError,
+    PermanentError,
+    PromptTooLongError,
+    TransientError,
+)
 from core.report import ModelVersion
 from model.auto_folder import AutoModelInfo, LoadedAuto, inspect_auto, load_auto
 from model.completion import completion_of
@@ -144,7 +149,7 @@ class AutoEngine:
         length = inputs["input_ids"].shape[1]
         room = loaded.info.context_tokens - length
         if room < _MIN_ROOM_TOKENS:
-            raise PermanentError(
+            raise PromptTooLongError(
                 f"Question and {len(request.images)} pictures take {length} tokens; the model has "
                 f"room for {loaded.info.context_tokens}. Fewer pictures are needed."
             )

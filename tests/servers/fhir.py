@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from servers.process import free_port, program, running
+from servers.ports import free_port
+from servers.process import missing, program, running
 
 _FOLDER = Path(__file__).parents[1] / "peer" / "fhir_server"
 
@@ -41,10 +39,7 @@ class FhirServer:
 def running_fhir_server(folder: Path) -> Iterator[FhirServer]:
     """Start a server that keeps what is valid R4."""
     if not (_FOLDER / "node_modules" / "@medplum").is_dir():
-        reason = "no FHIR server here: `make test-deps` installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("FHIR server")
     port, log = free_port(), folder / "fhir.log"
     with running(
         [program("node"), _FOLDER / "server.js", str(port)],

@@ -159,6 +159,15 @@ def test_an_unclosed_bracket_behind_a_long_run_costs_no_time():
     shown("ا (" + "a 1," * 20000, Language.AR)
 
 
+def test_a_word_longer_than_a_line_stays_on_the_page():
+    page = pypdfium2.PdfDocument(read_pdf(built(a_report("m" * 500))))[0]
+    assert max(o.get_bounds()[2] for o in page.get_objects()) < page.get_width()
+
+
+def test_a_very_long_line_is_set_whole():
+    built(a_report("word " * 5000, "كلمة " * 5000))
+
+
 def test_a_header_without_anything_still_makes_pages():
     header = StudyHeader(study_uid="1.2.3", patient=Patient())
     assert "–" in page_texts(built(header=header))[0]
