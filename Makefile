@@ -11,11 +11,11 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest check-quality docs demo-checkpoint evaluate-demo clean
+.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-hl7 bench-draft check-quality golden docs demo-checkpoint evaluate-demo clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/ready ## Build the environment in .venv (again only when its recipe changes)
 
@@ -62,8 +62,17 @@ bench: setup ## Measure: each file of tests/bench prints its figures
 bench-ingest: setup ## Measure receiving beside DCMTK, Orthanc and pynetdicom; ARGS="--quick"
 	@PYTHONPATH=tests $(BIN)/python -m bench.bench_ingest $(ARGS)
 
+bench-hl7: setup ## Measure HL7 beside hl7apy's server and python-hl7's endpoint; ARGS="--quick"
+	@PYTHONPATH=tests $(BIN)/python -m bench.bench_hl7 $(ARGS)
+
+bench-draft: setup ## Measure drafting beside transformers' generate; ARGS="--cuda" on a GPU
+	@PYTHONPATH=tests $(BIN)/python -m bench.bench_draft $(ARGS)
+
 check-quality: setup ## Print precision and recall of each check of a draft over the written pairs
 	@PYTHONPATH=tests/unit:. $(BIN)/python -m check_pairs.quality
+
+golden: setup ## Write the golden files of the documents anew, after a change that was meant
+	@PYTHONPATH=tests:tests/unit:. $(BIN)/python -m unit.document_forms $(ARGS)
 
 docs: setup ## Check the pages against the code, and their links
 	$(BIN)/pytest --quiet tests/unit/test_house.py $(ARGS)

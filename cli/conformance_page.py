@@ -170,6 +170,12 @@ def _messages() -> list[tuple[AuditMessage, str]]:
             "an archive will not get a draft",
         ),
         (
+            audit_events.report_decided(
+                us, study, reader="1", name="N", account="user", at=_AT, description="signed"
+            ),
+            "a person signed, corrected, addended or rejected a report",
+        ),
+        (
             audit_events.study_deleted(us, study, at=_AT, actor="retention"),
             "retention removed a study",
         ),

@@ -67,12 +67,22 @@ class Stage:
     "--dicom",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    help="File, folder or zip to send (default: a phantom and a chest film); may be repeated.",
+    help="File, folder or zip to send (default: a chest film); may be repeated.",
+)
+@click.option(
+    "--phantom", "with_phantom", is_flag=True, help="Send a phantom with known findings too."
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep results here.")
 @click.option("--timeout", default=600, show_default=True, help="Seconds to wait for the drafts.")
 @click.pass_context
-def demo(context: click.Context, dicom: tuple[Path, ...], out: Path | None, timeout: int) -> None:
+def demo(
+    context: click.Context,
+    dicom: tuple[Path, ...],
+    *,
+    with_phantom: bool,
+    out: Path | None,
+    timeout: int,
+) -> None:
     """Send a study through the whole path, with a PACS and a RIS of its own, and show all of it.
 
     Exit code 0: SRs and ORU were acknowledged; 3: a study was withheld, and why is printed.
@@ -85,9 +95,9 @@ def demo(context: click.Context, dicom: tuple[Path, ...], out: Path | None, time
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
         stage = stack.enter_context(_stage())
-        truth = None if dicom else write_phantom(stage.folder, *_PHANTOM)
-        shown = (stage.folder / truth.file, chest_film()) if truth else dicom
-        inputs = stack.enter_context(opened(shown))
+        truth = write_phantom(stage.folder, *_PHANTOM) if with_phantom else None
+        own = (stage.folder / truth.file,) if truth else ()
+        inputs = stack.enter_context(opened((*own, *(dicom or (chest_film(),)))))
         click.echo("Starting node, workers, broker, a PACS and a RIS ...", err=True)
         stack.enter_context(_running(stage))
         accepted = _send(stage, inputs)

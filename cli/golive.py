@@ -13,7 +13,7 @@ from core import broker, database
 from core.blobs import InstanceFiles
 from core.errors import TaqrirError
 from core.settings import EMBEDDED, PacsSettings, RisSettings, Settings
-from core.settings_delivery import DicomwebSettings
+from core.settings_delivery import DicomwebSettings, FhirSettings
 from core.settings_node import NodeTlsSettings
 
 _TIMEOUT_SECONDS = 5.0
@@ -48,6 +48,8 @@ def run_checks(settings: Settings) -> Iterator[Check]:
         yield _ask(f"dicomweb {service.name}", partial(_check_dicomweb, settings, service))
     for ris in settings.ris:
         yield _ask(f"ris {ris.name}", partial(_check_ris, ris))
+    for server in settings.fhir:
+        yield _ask(f"fhir {server.name}", partial(_check_fhir, settings, server))
     if not settings.senders:
         yield Check(name="senders", is_ok=False, words="[[senders]] is empty: nobody may send")
 
@@ -153,3 +155,15 @@ def _check_ris(ris: RisSettings) -> str:
 
     mllp.probe(ris.host, ris.port, timeout_seconds=_TIMEOUT_SECONDS)
     return f"{ris.host}:{ris.port} takes connections"
+
+
+def _check_fhir(settings: Settings, server: FhirSettings) -> tuple[str, list[str]]:
+    from hl7 import fhir_client
+    from worker.destinations.fhir import fhir_peer_of
+
+    peer = replace(fhir_peer_of(settings, server), answer_seconds=_TIMEOUT_SECONDS)
+    version = fhir_client.probe(peer)
+    warnings = []
+    if peer.token and server.url.startswith("http:"):
+        warnings.append("the token goes over http, readable for everybody on the way")
+    return f"{server.url} speaks FHIR {version}", warnings

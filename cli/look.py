@@ -32,6 +32,7 @@ from core.database import reading
 from core.errors import TransientError
 from core.lifecycle import DeliveryState, State
 from core.queue import QUEUES, Doorbell
+from core.report import ReportStatus
 from core.settings import Settings
 from core.settings_file import masked
 from core.tables import AuditEvent, Delivery, Draft, Study
@@ -254,12 +255,16 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
             {
                 "report_version": draft.report_version,
                 "study_version": draft.study_version,
+                "origin": draft.origin,
                 "is_withheld": draft.is_withheld,
                 "created_at": draft.created_at,
                 "seconds": round(draft.seconds, 2),
                 # Purged: its text is gone.
                 "report": json.loads(draft.report) if draft.report else None,
                 "selection": draft.selection,
+                "changes": {
+                    name: value for name, value in draft.changes.items() if name != "header"
+                },
             }
             for draft in drafts
         ],
@@ -356,7 +361,8 @@ def _draft_lines(draft: dict[str, Any]) -> list[str]:
     model = report["model"]
     withheld = ", WITHHELD" if draft["is_withheld"] else ""
     versions = f"{draft['report_version']} of study version {draft['study_version']}{withheld}"
-    lines = [f"Draft {versions}, by {model['name']} {model['revision']}, not verified"]
+    lines = [f"{_name_of(report)} {versions}, by {model['name']} {model['revision']}"]
+    lines[0] += _standing_of(report)
     if model["is_demonstration"]:
         lines.append("  DEMONSTRATION MODEL: this text has no clinical meaning.")
     for narrative in report["narratives"]:
@@ -368,6 +374,19 @@ def _draft_lines(draft: dict[str, Any]) -> list[str]:
     lines += [f"  seen: {f['sop_instance_uid']}: {f['reason']}" for f in report["frames"]]
     lines += [f"  note: {reason}" for reason in draft["selection"].get("reasons", ())]
     return lines
+
+
+def _name_of(report: dict[str, Any]) -> str:
+    return "Report" if report.get("signature") else "Draft"
+
+
+def _standing_of(report: dict[str, Any]) -> str:
+    """Return how finished a version is, in words for a person."""
+    signature = report.get("signature")
+    if signature:
+        languages = ", ".join(signature["languages"])
+        return f", {report['status']} in {languages} by {signature['reader_name']}"
+    return ", WITHDRAWN" if report["status"] == ReportStatus.WITHDRAWN else ", not verified"
 
 
 @click.command("settings")

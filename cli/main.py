@@ -20,6 +20,8 @@ _MODULES = {
     "look": ("status", "show", "settings"),
     "act": ("send", "retry", "check"),
     "complete": ("complete",),
+    "sign": ("sign", "reject", "correct", "addend"),
+    "deliveries": ("deliveries", "park"),
     "hl7": ("hl7",),
     "ask": ("ask",),
     "rules": ("rules",),

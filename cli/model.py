@@ -39,7 +39,15 @@ def info(settings: Settings, config: Path | None, folder: Path | None, *, as_jso
     Exit code 2: the folder cannot be loaded; the sentence says why.
     """
     del config
-    facts = _facts(folder or settings.checkpoint_folder, _cache_file(settings))
+    from model.auto_folder import inspect_auto, is_for_auto
+
+    folder = folder or settings.checkpoint_folder
+    if settings.model.engine == "auto" or is_for_auto(folder):
+        other = {"folder": str(folder), **asdict(inspect_auto(folder))}
+        rows = "\n".join(f"{name:<16}{value}" for name, value in other.items())
+        print_json(other) if as_json else click.echo(rows)
+        return
+    facts = _facts(folder, _cache_file(settings))
     print_json(facts) if as_json else click.echo(_facts_text(facts))
 
 

@@ -172,6 +172,21 @@ class AuditTrail:
         )
         self.write(message)
 
+    def report_decided(
+        self, study: StudyInstances, *, reader: str, name: str, account: str, description: str
+    ) -> None:
+        """Tell that a person signed, corrected, addended or rejected a report."""
+        message = audit_events.report_decided(
+            self._ae_title,
+            study,
+            reader=reader,
+            name=name,
+            account=account,
+            at=self._clock(),
+            description=description,
+        )
+        self.write(message)
+
     def study_deleted(self, study: StudyInstances, *, actor: str = "retention") -> None:
         """Tell that a study's instances were removed."""
         message = audit_events.study_deleted(self._ae_title, study, at=self._clock(), actor=actor)

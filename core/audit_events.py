@@ -24,6 +24,7 @@ from core.audit_messages import (
 )
 
 _APPLICATION_ACTIVITY = Code("110100", "Application Activity")
+_INSTANCES_ACCESSED = Code("110103", "DICOM Instances Accessed")
 _INSTANCES_TRANSFERRED = Code("110104", "DICOM Instances Transferred")
 _STUDY_DELETED = Code("110105", "DICOM Study Deleted")
 _QUERY = Code("110112", "Query")
@@ -164,6 +165,34 @@ def sent(
         outcome=outcome,
         description=description,
         participants=(us(ae_title, SOURCE, is_requestor=True), peer.participant(DESTINATION)),
+        objects=study.objects(),
+    )
+
+
+def report_decided(
+    ae_title: str,
+    study: StudyInstances,
+    *,
+    reader: str,
+    name: str,
+    account: str,
+    at: datetime,
+    description: str,
+) -> AuditMessage:
+    """Return that a person signed, corrected, addended or rejected a report (A.5.3.6).
+
+    Both who answers for it and who was at the keyboard take part.
+    """
+    return AuditMessage(
+        event=_INSTANCES_ACCESSED,
+        action=Action.UPDATE,
+        at=at,
+        description=description,
+        participants=(
+            Participant(user=reader, name=name, is_requestor=True),
+            Participant(user=account, name="operating system account"),
+            us(ae_title, APPLICATION),
+        ),
         objects=study.objects(),
     )
 

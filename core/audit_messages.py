@@ -39,6 +39,7 @@ class Action(StrEnum):
 
     CREATE = "C"
     READ = "R"
+    UPDATE = "U"
     DELETE = "D"
     EXECUTE = "E"
 

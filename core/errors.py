@@ -17,9 +17,11 @@ TaqrirError
     ├── PromptTooLongError   what is asked does not fit into the model's context
     ├── TrainingDataError    a data set that cannot be trained on
     ├── TrainingDivergedError     a training whose loss ran away
+    ├── SigningRefusedError  a version that may not be signed, or not by these words
     ├── NotForUsError        the study holds nothing that we draft for
     ├── PatientConflictError one Study Instance UID, two patients
-    └── TextIntegrityError   what is about to be sent does not read back as it was written
+    ├── TextIntegrityError   what is about to be sent does not read back as it was written
+    └── UnwritableTextError  the destination's character set lacks a letter of the text
 ```
 
 Messages hold identifiers of ours and UIDs, never patient data.
@@ -101,6 +103,10 @@ class TrainingDivergedError(PermanentError):
     """The loss of a training is no number, or ran away."""
 
 
+class SigningRefusedError(PermanentError):
+    """A report version may not be decided on as somebody wants to."""
+
+
 class NotForUsError(PermanentError):
     """The study holds nothing that we draft for."""
 
@@ -111,3 +117,7 @@ class PatientConflictError(PermanentError):
 
 class TextIntegrityError(PermanentError):
     """What is about to be sent does not read back as it was written."""
+
+
+class UnwritableTextError(PermanentError):
+    """A destination's character set lacks a letter of the text; nothing was sent."""

@@ -68,3 +68,8 @@ def message_control_id(study_uid: str, report_version: int, destination: str, ki
     name = chr(31).join(("message", study_uid, str(report_version), destination, kind))
     digest = hashlib.sha256(_NAMESPACE.bytes + name.encode()).digest()
     return base64.b32encode(digest).decode("ascii")[:20]
+
+
+def report_uid(study_uid: str) -> str:
+    """Return the UID of a study's report as a whole, the same in every version of it."""
+    return _derived_uid("report", study_uid)

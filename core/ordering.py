@@ -229,7 +229,7 @@ def meet(session: Session, study: Study, *, at: datetime, actor: str) -> None:
             issuers is None or study.accession_issuer in issuers
         )
         if is_same and agrees(session, study, [(report.patient_id, report.patient_issuer)]):
-            _end(session, study, at=at, actor=actor)
+            end_for_final_report(session, study, at=at, actor=actor)
 
 
 def orders_of(session: Session, study: int) -> Sequence[Order]:
@@ -309,11 +309,11 @@ def note_report(
     numbers = [(p.id, p.issuer) for p in report.patients]
     found, _by = find_studies(session, report.key, numbers)
     mine = [study for study in found if agrees(session, study, numbers)]
-    ended = [_end(session, study, at=at, actor=actor) for study in mine]
+    ended = [end_for_final_report(session, study, at=at, actor=actor) for study in mine]
     return any(ended)
 
 
-def _end(session: Session, study: Study, *, at: datetime, actor: str) -> bool:
+def end_for_final_report(session: Session, study: Study, *, at: datetime, actor: str) -> bool:
     """Let a study be IGNORED for a final report elsewhere, where its state allows that."""
     if (State(study.state), Event.FINAL_ELSEWHERE) not in TRANSITIONS:
         return False

@@ -274,6 +274,30 @@ def drop_pending(session: Session, study: int, *, at: datetime, actor: str, reas
         finish(session, delivery, DeliveryState.DROPPED, at=at, actor=actor, reason=reason)
 
 
+def park(
+    session: Session, uid: str, *, destination: str | None, at: datetime, actor: str, reason: str
+) -> int:
+    """Park an object's PENDING deliveries because a person said so; return how many.
+
+    What is being sent this moment is left to its sender.
+    """
+    query = (
+        select(Delivery)
+        .join(Artifact, Artifact.id == Delivery.artifact_id)
+        .where(
+            Artifact.uid == uid,
+            Delivery.state == DeliveryState.PENDING,
+            or_(Delivery.lease_until.is_(None), Delivery.lease_until < at),
+        )
+    )
+    if destination is not None:
+        query = query.where(Delivery.destination == destination)
+    waiting = session.scalars(query).all()
+    for delivery in waiting:
+        finish(session, delivery, DeliveryState.PARKED, at=at, actor=actor, reason=reason)
+    return len(waiting)
+
+
 def retry_parked(session: Session, study: int, *, at: datetime, actor: str) -> int:
     """Make a study's PARKED deliveries PENDING again; return how many."""
     parked = session.scalars(

@@ -10,8 +10,13 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from core.report import ArabicSource, Language, Severity
-from core.settings_delivery import DicomwebSettings, SigningSettings, WithdrawalSettings
+from core.report import ArabicSource, Language, SectionKind, Severity
+from core.settings_delivery import (
+    DicomwebSettings,
+    FhirSettings,
+    SigningSettings,
+    WithdrawalSettings,
+)
 from core.settings_documents import KeyImagesSettings, PdfSettings, SrSettings
 from core.settings_model import RemoteSettings, TextModelSettings
 from core.settings_node import (
@@ -23,7 +28,7 @@ from core.settings_node import (
     SenderSettings,
 )
 from core.settings_orders import OrdersSettings
-from core.settings_types import AETitle, Name, Port, Seconds, Section
+from core.settings_types import AETitle, HL7Code, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
 _SHIPPED_MODEL = Path("model/demo")
@@ -85,9 +90,49 @@ class RisSettings(Section):
     name: Name = Field(description="name in status, log and timeline")
     host: str = Field(description="address")
     port: Port = Field(2575, description="MLLP port")
-    draft_status: Literal["R", "P", "I", "S"] = Field(
-        "R", description="OBR-25 of an unsigned draft (HL7 table 0123)"
+    message: Literal["ORU", "MDM"] = Field(
+        "ORU", description="kind of message: a result (ORU^R01) or a document (MDM^T02 and others)"
     )
+    version: Literal["2.3.1", "2.4", "2.5", "2.5.1", "2.6"] = Field("2.5.1", description="MSH-12")
+    character_set: Literal[
+        "UNICODE UTF-8", "ASCII", "8859/1", "8859/6", "8859/15", "WINDOWS-1252", "WINDOWS-1256"
+    ] = Field(
+        "UNICODE UTF-8",
+        description="MSH-18, and what the bytes are; a text that does not fit is not sent",
+    )
+    languages: tuple[Language, ...] = Field(
+        (Language.EN, Language.AR), min_length=1, description="languages that it takes"
+    )
+    one_message: bool = Field(
+        default=True, description="all languages in one message; false: a message for each"
+    )
+    text_type: Literal["TX", "FT"] = Field("TX", description="OBX-2 of texts")
+    section_codes: dict[SectionKind, HL7Code] = Field(
+        {},
+        description=(
+            'OBX-3 by section, where not LOINC\'s: `{findings = "FIND^Findings^99HOSP"}`; '
+            "history, findings, impression, recommendations or summary"
+        ),
+    )
+    draft_status: Literal["R", "P"] = Field(
+        "R", description="OBR-25 and OBX-11 of an unsigned draft (HL7 table 0123)"
+    )
+    withdrawn_status: Literal["X", "W", "D"] = Field(
+        "X", description="OBX-11 of a text that is withdrawn (HL7 table 0085)"
+    )
+    study_uid: bool = Field(default=True, description="an OBX names the study")
+    language_marks: bool = Field(default=True, description="an OBX names each group's language")
+    bidi_marks: bool = Field(
+        default=True, description="send characters that only order letters (U+2067 and others)"
+    )
+    link: str = Field(
+        "",
+        max_length=900,
+        description=("address of the reading page, sent as RP; `{study_uid}` stands for the study"),
+    )
+    pdf: bool = Field(default=False, description="send the report as PDF along, as ED")
+    sending_application: str = Field("TAQRIR", max_length=180, description="MSH-3")
+    sending_facility: str = Field("", max_length=180, description="MSH-4")
     ack_mode: Literal["original", "enhanced"] = Field(
         "original",
         description=(
@@ -101,6 +146,14 @@ class RisSettings(Section):
     per_minute: int = Field(
         0, ge=0, description="most messages in a minute; 0: as many as it takes"
     )
+
+    @field_validator("section_codes")
+    @classmethod
+    def _codes_differ(cls, value: dict[SectionKind, str]) -> dict[SectionKind, str]:
+        codes = [text.partition("^")[0] for text in value.values()]
+        if len(set(codes)) != len(codes):
+            raise ValueError("two sections have the same code")
+        return value
 
     @property
     def destination(self) -> str:
@@ -133,6 +186,13 @@ class ModelSettings(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     max_new_tokens: int = Field(1024, ge=16, le=8192, description="longest text of one task")
+    weights: Literal["auto", "bfloat16", "float16", "float32", "fp8", "int8", "int4"] = Field(
+        "auto",
+        description=(
+            "number format of the weights; `auto`: bfloat16 on CUDA, float32 on the CPU; `fp8`, "
+            "`int8` and `int4` need the package torchao"
+        ),
+    )
     in_flight: int = Field(
         8, ge=1, le=64, description="studies that are drafted at the same time, in shared batches"
     )
@@ -161,6 +221,8 @@ class ModelSettings(Section):
             raise ValueError('engine = "remote" needs [model.remote]: where the server is')
         if self.adapters and self.engine != "transformers":
             raise ValueError('adapters need engine = "transformers"')
+        if self.adapters and self.weights in {"fp8", "int8", "int4"}:
+            raise ValueError(f'adapters cannot be switched over weights = "{self.weights}"')
         return self
 
     @field_validator("languages")
@@ -290,6 +352,7 @@ class Settings(Section):
     pacs: tuple[PacsSettings, ...] = ()
     dicomweb: tuple[DicomwebSettings, ...] = ()
     ris: tuple[RisSettings, ...] = ()
+    fhir: tuple[FhirSettings, ...] = ()
     orders: OrdersSettings = Field(default_factory=OrdersSettings)
     completion: CompletionSettings = Field(default_factory=CompletionSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
@@ -310,10 +373,18 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        for section in ("pacs", "dicomweb", "ris"):
+        for section in ("pacs", "dicomweb", "ris", "fhir"):
             names = [row.name for row in getattr(self, section)]
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"two [[{section}]] are called {', '.join(sorted(twice))}")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_name_adapters_that_are_there(self) -> Settings:
+        named = {rule.adapter for rule in self.rules if rule.adapter}
+        if unknown := sorted(named - set(self.model.adapters)):
+            names = ", ".join(unknown)
+            raise ValueError(f"[[rules]] name adapters that [model.adapters] does not: {names}")
         return self
 
     @property

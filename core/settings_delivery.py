@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from core.report import Language
 from core.settings_types import Name, Section
 
 
-class DicomwebTlsSettings(Section):
-    """HTTPS towards a DICOMweb service whose authority the operating system does not know."""
+def _check_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("allowed are http://host/... and https://host/...")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("username and password are settings of their own; no ? and no #")
+    return value.rstrip("/")
+
+
+ServiceUrl = Annotated[str, AfterValidator(_check_url)]
+
+
+class WebTlsSettings(Section):
+    """HTTPS towards a service whose authority the operating system does not know."""
 
     trusted: Path = Field(
         description="PEM file of the authorities that sign the service's certificate"
@@ -24,7 +37,7 @@ class DicomwebTlsSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _certificate_and_key_belong_together(self) -> DicomwebTlsSettings:
+    def _certificate_and_key_belong_together(self) -> WebTlsSettings:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together: give both or neither")
         return self
@@ -34,8 +47,10 @@ class DicomwebSettings(Section):
     """An archive that drafts are sent to by STOW-RS."""
 
     name: Name = Field(description="name in status, log and timeline")
-    url: str = Field(description="root of the service, such as `https://pacs.example/dicom-web`")
-    tls: DicomwebTlsSettings | None = Field(
+    url: ServiceUrl = Field(
+        description="root of the service, such as `https://pacs.example/dicom-web`"
+    )
+    tls: WebTlsSettings | None = Field(
         None,
         description=(
             "`[dicomweb.tls]`; without it https trusts the operating system's authorities"
@@ -53,16 +68,6 @@ class DicomwebSettings(Section):
     )
     per_minute: int = Field(0, ge=0, description="most objects in a minute; 0: as many as it takes")
 
-    @field_validator("url")
-    @classmethod
-    def _check_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("allowed are http://host/... and https://host/...")
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise ValueError("username and password are settings of their own; no ? and no #")
-        return value.rstrip("/")
-
     @model_validator(mode="after")
     def _one_way_to_identify(self) -> DicomwebSettings:
         if self.token.get_secret_value() and self.username:
@@ -75,6 +80,43 @@ class DicomwebSettings(Section):
     def destination(self) -> str:
         """Its name in rows, log and timeline."""
         return f"dicomweb:{self.name}"
+
+
+class FhirSettings(Section):
+    """A FHIR R4 server that reports are put on, as DiagnosticReport."""
+
+    name: Name = Field(description="name in status, log and timeline")
+    url: ServiceUrl = Field(description="base of the server, such as `https://fhir.example/r4`")
+    tls: WebTlsSettings | None = Field(
+        None,
+        description="`[fhir.tls]`; without it https trusts the operating system's authorities",
+    )
+    token: SecretStr = Field(SecretStr(""), description="bearer token")
+    conditional: bool = Field(
+        default=True,
+        description=(
+            "the server knows conditional update; false: we give the resource's id, "
+            "which it must allow"
+        ),
+    )
+    languages: tuple[Language, ...] = Field(
+        (Language.EN, Language.AR), min_length=1, description="languages that it takes"
+    )
+    pdf: bool = Field(default=False, description="send the report as PDF along")
+    patient_system: str = Field("", description="URI of the system of patient numbers")
+    order_system: str = Field("", description="URI of the system of accession numbers")
+    per_minute: int = Field(0, ge=0, description="most reports in a minute; 0: as many as it takes")
+
+    @model_validator(mode="after")
+    def _tls_needs_https(self) -> FhirSettings:
+        if self.tls is not None and not self.url.startswith("https:"):
+            raise ValueError("[fhir.tls] needs an https url")
+        return self
+
+    @property
+    def destination(self) -> str:
+        """Its name in rows, log and timeline."""
+        return f"fhir:{self.name}"
 
 
 class SigningSettings(Section):

@@ -142,6 +142,9 @@ class RuleSettings(Section):
     max_new_tokens: int | None = Field(
         None, ge=16, le=8192, description="longest text, instead of `model.max_new_tokens`"
     )
+    adapter: Name | None = Field(
+        None, description="adapter of `[model.adapters]` that writes, instead of the bare model"
+    )
 
     @field_validator("modality", "sop_class", "body_part", "description", "sender")
     @classmethod
@@ -152,7 +155,8 @@ class RuleSettings(Section):
 
     @model_validator(mode="after")
     def _only_drafts_have_options(self) -> RuleSettings:
-        set_for_nothing = {"priority", "max_images", "max_new_tokens"} & self.model_fields_set
+        options = {"priority", "max_images", "max_new_tokens", "adapter"}
+        set_for_nothing = options & self.model_fields_set
         if self.action == "ignore" and set_for_nothing:
             names = ", ".join(sorted(set_for_nothing))
             raise ValueError(f'{names}: without effect where action = "ignore"')

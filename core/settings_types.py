@@ -21,6 +21,8 @@ AETitle = Annotated[str, AfterValidator(_check_ae_title)]
 CharacterSetName = Annotated[str, AfterValidator(check_character_set)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
+# A coded element as HL7 writes it (CE): code, meaning, scheme.
+HL7Code = Annotated[str, Field(pattern=r"^[^^\s][^^]{0,19}\^[^^]{0,198}\^[^^]{0,20}$")]
 Seconds = Annotated[float, Field(gt=0)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -62,8 +63,11 @@ def spoken_name(name: str, language: Language) -> str:
     """Return a person's name as one says it: prefix, given, middle, family, suffix.
 
     Of the component groups of a DICOM name the one is taken that is written in the letters of the
-    language, else the first that is not empty. Source: PS3.5 6.2.1.
+    language, else the first that is not empty. Control characters are left out.
+
+    Source: PS3.5 6.2.1.
     """
+    name = "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cs"})
     groups = [group for group in name.split("=") if group.strip("^ ")]
     arabic = [group for group in groups if any("\u0600" <= letter <= "\u06ff" for letter in group)]
     others = [group for group in groups if group not in arabic]

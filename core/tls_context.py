@@ -18,6 +18,7 @@ from typing import Literal, NoReturn
 
 from core.errors import SettingsError
 from core.settings import PacsTlsSettings
+from core.settings_delivery import WebTlsSettings
 
 Profile = Literal["bcp195", "bcp195-modified"]
 ClientCertificate = Literal["required", "optional", "none"]
@@ -94,7 +95,7 @@ class PeerTls:
 
 
 def peer_tls(
-    settings: PacsTlsSettings | None,
+    settings: PacsTlsSettings | WebTlsSettings | None,
     resolve: Callable[[Path], Path],
     setting: str = "pacs.tls",
 ) -> PeerTls | None:

@@ -58,8 +58,8 @@ if ((${#missing[@]})); then
 fi
 
 # Each folder's lock is exact. OHIF's names one package of 50 MB, 213 MB unpacked: its published build
-# brings everything along.
-for folder in tests/peer/mllp_listener tests/browser/ohif; do
+# brings everything along. The FHIR server brings the definitions of R4, 115 MB unpacked.
+for folder in tests/peer/mllp_listener tests/peer/fhir_server tests/browser/ohif; do
   if ! command -v npm >/dev/null; then
     echo "test-deps: no npm: the tests that need $folder are skipped." >&2
   elif [[ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]]; then

@@ -1,7 +1,4 @@
-"""What the conformance statement says of the structured reports, read off one that was written.
-
-Two documents are made: one of a study that says next to nothing, one of a study that says it all.
-What stands in both is always there, what only the second has is there where its source has it.
+"""What the conformance statement says of the objects that are created, read off some that were.
 
 Source: PS3.2 annex N (contents of created SOP instances), PS3.3 A.35.1.
 """
@@ -9,42 +6,31 @@ Source: PS3.2 annex N (contents of created SOP instances), PS3.3 A.35.1.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from io import BytesIO
 from typing import Any
 
-from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
-from core.report import (
-    FrameReference,
-    Language,
-    ModelVersion,
-    Narrative,
-    Patient,
-    Report,
-    Section,
-    SectionKind,
-    StudyHeader,
-)
+from core.report import Language, ReportStatus, standing
 from dicom_node import sr_terms
 from dicom_node.conformance import Table
-from dicom_node.documents import DocumentContext, DocumentReference, Predecessor
-from dicom_node.report_sr import build_sr
+from dicom_node.conformance_samples import (
+    key_image,
+    key_objects,
+    pdf_object,
+    structured_report,
+)
 from dicom_node.sr_terms import Term
 
-_UID = "1.2.3"
-_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _COPIED, _MADE, _FIXED = "COPY", "AUTO", "FIXED"
 # Where the value of each attribute comes from: in words of PS3.2, and in words for a person.
 _SOURCES: dict[str, tuple[str, str]] = {
     "SpecificCharacterSet": (_FIXED, "`ISO_IR 192`: only UTF-8 holds both languages"),
-    "InstanceCreationDate": (_MADE, "when the draft was recorded, in the site's local time"),
+    "InstanceCreationDate": (_MADE, "when the text was recorded, in the site's local time"),
     "InstanceCreationTime": (_MADE, "the same"),
-    "SOPClassUID": (_FIXED, "Basic Text SR Storage"),
+    "SOPClassUID": (_FIXED, "as this annex says"),
     "SOPInstanceUID": (
         _MADE,
-        "derived from study, report version and language: a retry makes no second object",
+        "derived from study, report version, kind and language: a retry makes no second object",
     ),
     "StudyDate": (_COPIED, "from the images; empty where it is no date"),
     "SeriesDate": (_MADE, "as Instance Creation Date"),
@@ -57,12 +43,12 @@ _SOURCES: dict[str, tuple[str, str]] = {
         _COPIED,
         "Local Namespace Entity ID; the images' Universal Entity ID where they have no local one",
     ),
-    "Modality": (_FIXED, "`SR`"),
+    "Modality": (_FIXED, "`SR`, `DOC`, `OT` or `KO`"),
     "Manufacturer": (_FIXED, "`Taqrir`"),
     "ReferringPhysicianName": (_COPIED, "from the images"),
     "TimezoneOffsetFromUTC": (_MADE, "the site's"),
     "StudyDescription": (_COPIED, "from the images, cut to 64 bytes of UTF-8"),
-    "SeriesDescription": (_MADE, "`AI DRAFT`, the language, `- NOT VERIFIED`"),
+    "SeriesDescription": (_MADE, "the state's mark; language; `- NOT VERIFIED` unless signed"),
     "ManufacturerModelName": (_MADE, "the model's name"),
     "ReferencedPerformedProcedureStepSequence": (_FIXED, "empty"),
     "PatientName": (_COPIED, "from the images, in UTF-8"),
@@ -78,83 +64,110 @@ _SOURCES: dict[str, tuple[str, str]] = {
         "derived as the SOP Instance UID: each document has its own series",
     ),
     "StudyID": (_COPIED, "from the images; empty where it does not fit the VR"),
-    "SeriesNumber": (_FIXED, "one for each language"),
-    "InstanceNumber": (_MADE, "the report version"),
+    "SeriesNumber": (_FIXED, "one for each kind and language"),
+    "InstanceNumber": (_MADE, "the report version; of key images their number"),
     "ValueType": (_FIXED, "`CONTAINER`"),
     "ConceptNameCodeSequence": (_FIXED, "the document's title"),
+    "VerifyingObserverSequence": (
+        _MADE,
+        "of a signed report: who signed, for whom, when (with offset); then who signed addenda",
+    ),
     "ContinuityOfContent": (_FIXED, "`SEPARATE`"),
     "AuthorObserverSequence": (_FIXED, "Taqrir as a device (`DEV`), with the model's name"),
     "PerformedProcedureCodeSequence": (_FIXED, "empty"),
     "ReferencedRequestSequence": (
         _COPIED,
         (
-            "one item: Accession Number, Study Instance UID, Study Description as Requested "
-            "Procedure Description; the other identifiers are empty"
+            "an item for each order: accession, placer, filler and procedure numbers, description "
+            "and code as the order says them; without one, Accession Number and Study Description"
         ),
     ),
-    "PredecessorDocumentsSequence": (_MADE, "the same language's document that this one replaces"),
+    "PredecessorDocumentsSequence": (
+        _MADE,
+        "earlier documents of this kind and language, each with what became of it (CID 7009)",
+    ),
     "CurrentRequestedProcedureEvidenceSequence": (
         _MADE,
-        "the images that the model saw; in Arabic the English document, too",
+        (
+            "what is referred to, by series; in a final report all images of the study; in Arabic "
+            "the English document, too"
+        ),
     ),
     "ReferencedInstanceSequence": (_MADE, "in Arabic: the English document as its source"),
     "CodingSchemeIdentificationSequence": (_FIXED, "`99TAQRIR`"),
-    "CompletionFlag": (_FIXED, "`PARTIAL`"),
+    "CompletionFlag": (_MADE, "by the state, as the table above"),
     "CompletionFlagDescription": (_FIXED, "the first sentence of the notice"),
-    "VerificationFlag": (_FIXED, "`UNVERIFIED`"),
-    "PreliminaryFlag": (_FIXED, "`PRELIMINARY`"),
-    "ContentTemplateSequence": (_FIXED, "`DCMR` 2000"),
+    "VerificationFlag": (_MADE, "the same"),
+    "PreliminaryFlag": (_MADE, "the same"),
+    "ContentTemplateSequence": (_FIXED, "`DCMR` 2000; `DCMR` 2010 of a selection"),
     "ContentSequence": (_MADE, "the content tree"),
+    # Encapsulated PDF.
+    "ConversionType": (_FIXED, "`SYN` of a PDF, `WSD` of a key image"),
+    "AcquisitionDateTime": (_FIXED, "empty"),
+    "BurnedInAnnotation": (_FIXED, "`YES`"),
+    "SourceInstanceSequence": (_MADE, "the images that the model saw"),
+    "DocumentTitle": (_MADE, "the state's mark and the languages"),
+    "MIMETypeOfEncapsulatedDocument": (_FIXED, "`application/pdf`"),
+    "EncapsulatedDocument": (_MADE, "pages of each language, fonts embedded"),
+    "EncapsulatedDocumentLength": (_MADE, "without the byte of padding"),
+    # Key images.
+    "ImageType": (_FIXED, "`DERIVED\\SECONDARY`"),
+    "DerivationDescription": (_MADE, "why the frame was chosen"),
+    "SourceImageSequence": (_MADE, "the image, and its frame where it has several"),
+    "PatientOrientation": (_FIXED, "empty"),
+    "Laterality": (_FIXED, "empty"),
+    "SamplesPerPixel": (_FIXED, "3"),
+    "PhotometricInterpretation": (_FIXED, "`RGB`"),
+    "PlanarConfiguration": (_FIXED, "0"),
+    "Rows": (_MADE, "of the picture; small ones are enlarged by a whole number"),
+    "Columns": (_MADE, "the same"),
+    "BitsAllocated": (_FIXED, "8"),
+    "BitsStored": (_FIXED, "8"),
+    "HighBit": (_FIXED, "7"),
+    "PixelRepresentation": (_FIXED, "0"),
+    "PixelData": (_MADE, "as the model saw it, windowed, the state in a strip burned in"),
 }
 
 
 def report_tables() -> dict[str, Table]:
     """Return the tables by the names that the page's marks have."""
+    signed = structured_report(Language.EN, is_full=True)
     return {
-        "report-attributes": _attributes(),
-        "report-tree": _tree(),
+        "report-states": _states(),
+        "report-attributes": _attributes(
+            structured_report(Language.AR, is_full=True),
+            structured_report(Language.EN, is_full=False),
+        ),
+        "report-tree": _tree(signed),
+        "pdf-attributes": _attributes(pdf_object(is_full=True), pdf_object(is_full=False)),
+        "key-image-attributes": _attributes(key_image(is_full=True), key_image(is_full=False)),
+        "key-objects-attributes": _attributes(
+            key_objects(is_full=True), key_objects(is_full=False)
+        ),
+        "key-objects-tree": _tree(key_objects(is_full=True)),
         "report-codes": _codes(),
     }
 
 
-def _document(language: Language, *, is_full: bool) -> Dataset:
-    """Return a document of ours, of a study that says it all or next to nothing."""
-    sections = [Section(kind=kind, text="Text") for kind in SectionKind]
-    full = StudyHeader(
-        study_uid=_UID,
-        patient=Patient(id="1", issuer="Site", name="A^B", birth_date="20000101", sex="O"),
-        study_id="1",
-        accession_number="1",
-        accession_issuer="Site",
-        study_date="20260101",
-        study_time="010101",
-        description="Study",
-        referring_physician="C^D",
+def _states() -> Table:
+    rows = []
+    for status in ReportStatus:
+        told = standing(status)
+        flags = (told.completion_flag, told.verification_flag, told.preliminary_flag)
+        first = told.notices[Language.EN].split(". ")[0].rstrip(".")
+        rows.append((status.value, *(f"`{flag}`" for flag in flags), f"`{told.mark}`", first))
+    columns = (
+        "State",
+        "Completion Flag",
+        "Verification Flag",
+        "Preliminary Flag",
+        "Series Description begins",
+        "First words of the text",
     )
-    frame = FrameReference(series_uid=_UID, sop_class_uid=uid.CTImageStorage, sop_instance_uid=_UID)
-    report = Report(
-        narratives=tuple(Narrative(language=one, sections=tuple(sections)) for one in Language),
-        model=ModelVersion(name="Model", revision="1", is_demonstration=is_full),
-        frames=(frame,) if is_full else (),
-    )
-    document = DocumentReference(sop_instance_uid=_UID, series_uid=_UID)
-    data = build_sr(
-        report=report,
-        context=DocumentContext(
-            header=full if is_full else StudyHeader(study_uid=_UID, patient=Patient()),
-            report_version=2,
-            created_at=_AT,
-            software_version="1",
-            predecessors=(Predecessor(document=document),) if is_full else (),
-        ),
-        language=language,
-    )
-    return dcmread(BytesIO(data))
+    return Table(columns=columns, rows=tuple(rows))
 
 
-def _attributes() -> Table:
-    full = _document(Language.AR, is_full=True)
-    bare = _document(Language.EN, is_full=False)
+def _attributes(full: Dataset, bare: Dataset) -> Table:
     rows = [
         (
             element.name,
@@ -178,13 +191,12 @@ def _presence(keyword: str, full: Dataset, bare: Dataset) -> str:
     return "VNAP" if bare[keyword].is_empty else "ALWAYS"
 
 
-def _tree() -> Table:
-    document = _document(Language.EN, is_full=True)
+def _tree(document: Dataset) -> Table:
     rows = [
         (
             "> " * depth + item.ValueType,
             item.get("RelationshipType", ""),
-            _code(item.ConceptNameCodeSequence[0]),
+            _name(item),
             _value(item),
         )
         for depth, item in _walk(document)
@@ -200,11 +212,20 @@ def _walk(item: Dataset, depth: int = 0) -> Iterator[tuple[int, Dataset]]:
         yield from _walk(child, depth + 1)
 
 
+def _name(item: Dataset) -> str:
+    names = item.get("ConceptNameCodeSequence", ())
+    if item.ValueType == "CONTAINER" and "ContentTemplateSequence" in item:
+        return "the title"
+    return _code(names[0]) if names else ""
+
+
 def _code(item: Dataset) -> str:
     return f"({item.CodeValue}, {item.CodingSchemeDesignator}, {item.CodeMeaning})"
 
 
 def _value(item: Dataset) -> str:
+    if "ConceptNameCodeSequence" not in item:
+        return "an object of the selection"
     name = item.ConceptNameCodeSequence[0].CodeValue
     if "ConceptCodeSequence" in item:
         if name == sr_terms.LANGUAGE.value:
@@ -217,7 +238,11 @@ def _value(item: Dataset) -> str:
         sr_terms.DEVICE_NAME.value: "`Taqrir`",
         sr_terms.ALGORITHM_NAME.value: "the model's name",
         sr_terms.ALGORITHM_VERSION.value: "the model's revision",
-        sr_terms.NOTICE.value: "a sentence: not verified; by which model; a demonstration",
+        sr_terms.PERSON_NAME.value: "who signed",
+        sr_terms.PERSON_ORGANISATION.value: "for whom",
+        sr_terms.PERSON_ID.value: "how the site knows the reader",
+        sr_terms.KEY_OBJECT_DESCRIPTION.value: "a sentence for a person",
+        sr_terms.NOTICE.value: "a sentence: the state; the model and who signed; a demonstration",
         sr_terms.SOURCE_IMAGE.value: "an image, or a frame of it, that the model saw",
     }
     return fixed.get(name, "text of the section")

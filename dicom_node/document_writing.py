@@ -130,7 +130,8 @@ def write_equipment(dataset: Dataset, model: ModelVersion, software_version: str
     dataset.Manufacturer = MANUFACTURER
     dataset.ManufacturerModelName = described(model.name)
     dataset.DeviceUID = DEVICE_UID
-    dataset.SoftwareVersions = [described(software_version), described(str(model))]
+    versions = (described(software_version), described(str(model)))
+    dataset.SoftwareVersions = [version for version in versions if version]
 
 
 def write_instance(

@@ -114,7 +114,7 @@ def _marked(report: Report, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height = max(18, marked.shape[0] // 28)
     ink = mask(_mark(report), height)
     if ink.shape[1] > marked.shape[1]:
-        ink = mask(_mark(report), height * marked.shape[1] // ink.shape[1])
+        ink = mask(_mark(report), max(1, height * marked.shape[1] // ink.shape[1]))
     rows, columns = map(min, ink.shape, marked.shape)
     strength = ink[:rows, :columns, None].astype(np.uint16)
     marked[:rows, :columns] = (strength * np.array(_MARK_COLOUR, np.uint16) // 255).astype(np.uint8)

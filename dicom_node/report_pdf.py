@@ -9,7 +9,7 @@ Source: PS3.3 A.45.1 (Encapsulated PDF IOD), C.24.2.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,15 @@ from dicom_node.documents import DocumentContext
 from dicom_node.header_text import dated, described
 from dicom_node.passages import NOTICES, Passage, passages
 from dicom_node.sr_reading import check_text
-from dicom_node.typesetting import code, letters_of, outlined, read_letters, shown, typeset
+from dicom_node.typesetting import (
+    code,
+    letters_of,
+    outlined,
+    paragraphs,
+    read_letters,
+    shown,
+    typeset,
+)
 
 _SERIES_NUMBER = 9904
 _COLOURS = {
@@ -79,9 +87,9 @@ def build_pdf_object(
 
 
 def verify_pdf(data: bytes, *, report: Report, context: DocumentContext) -> None:
-    """Prove that a PDF object holds every letter of the report, of the right patient.
+    """Prove that a PDF object holds every letter and digit of the report, of the right patient.
 
-    The order of letters is not compared: pages hold them in the order in which they are seen.
+    Their order is not compared: pages hold them in the order in which they are seen.
 
     Raises:
         TextIntegrityError: Letters are missing, or state, patient or study are others.
@@ -92,14 +100,12 @@ def verify_pdf(data: bytes, *, report: Report, context: DocumentContext) -> None
     is_ours = dataset.get("DocumentTitle") == _title(report)
     if not is_ours or dataset.get("VerificationFlag") != state.verification_flag:
         raise TextIntegrityError("The PDF does not say the report's state.")
-    pdf = bytes(dataset.get("EncapsulatedDocument", b""))
     try:
+        pdf = bytes(dataset.EncapsulatedDocument)
         found = Counter(read_letters(pdf[: dataset.EncapsulatedDocumentLength]))
-    except (RuntimeError, ValueError, AttributeError):
+    except (RuntimeError, ValueError, AttributeError, TypeError):
         raise TextIntegrityError("The PDF cannot be read back.") from None
-    wanted = Counter(
-        letters_of("".join(line for part in _parts(report, context) for line in _lines_of(part)))
-    )
+    wanted = Counter(letters_of("".join(_lines(report, context))))
     if wanted - found:
         raise TextIntegrityError("The PDF does not hold every letter of the report.")
 
@@ -146,28 +152,31 @@ def _pages(
         files["watermark.svg"] = outlined(state.mark)
     if review_url:
         files["code.svg"] = code(review_url)
-    arabic = state.notices[Language.AR].split(". ")[0].rstrip(".")
-    headings = (terms.KEY_IMAGES.english, terms.KEY_IMAGES.arabic)
+    languages = report.languages_in_status
+    # English pages, where there are any: what is said of a picture is in English.
+    illustrated = Language.EN if Language.EN in languages else languages[0]
     data: dict[str, Any] = {
         "title": _title(report),
         "colour": _COLOURS[report.status],
-        "mark": state.notices[Language.EN].split(". ")[0].rstrip("."),
-        "mark_arabic": arabic,
         "watermark": not state.is_final,
-        "header": _header(context),
-        "footer": shown(
-            f"{report.model} · Taqrir {context.software_version} · "
-            f"version {context.report_version} · {context.created_at:%Y-%m-%d %H:%M %z}",
-            Language.EN,
-        ),
-        "parts": _parts(report, context),
-        "pictures_heading": headings,
+        "parts": [
+            {
+                "language": language.value,
+                "mark": state.notices[language].split(". ")[0].rstrip("."),
+                "header": _header(context, language),
+                "footer": _footer(report, context, language),
+                "passages": _passages(report, context, language),
+                "has_pictures": language is illustrated,
+            }
+            for language in languages
+        ],
+        "pictures_heading": terms.KEY_IMAGES.meaning(illustrated),
         "pictures": [
             {
                 "file": f"{number}.rgb",
                 "width": pixels.shape[1],
                 "height": pixels.shape[0],
-                "caption": shown(f"{number + 1}. {image.frame.reason}", Language.EN),
+                "caption": shown(f"{number + 1}. {image.frame.reason}", illustrated),
             }
             for number, (image, pixels) in enumerate(pictures)
         ],
@@ -176,15 +185,16 @@ def _pages(
     return typeset(data, files, context.created_at)
 
 
-def _parts(report: Report, context: DocumentContext) -> list[dict[str, Any]]:
-    """Return what each language says, as the page takes it."""
-    return [
-        {
-            "language": language.value,
-            "passages": [_passage(one, language) for one in passages(report, context, language)],
-        }
-        for language in report.languages_in_status
-    ]
+def _passages(report: Report, context: DocumentContext, language: Language) -> list[dict[str, Any]]:
+    """Return what one language says, as the page takes it."""
+    return [_passage(one, language) for one in passages(report, context, language)]
+
+
+def _lines(report: Report, context: DocumentContext) -> Iterator[str]:
+    """Yield every line that must stand on the pages."""
+    for language in report.languages_in_status:
+        for passage in _passages(report, context, language):
+            yield from passage["lines"]
 
 
 def _passage(passage: Passage, language: Language) -> dict[str, Any]:
@@ -194,28 +204,43 @@ def _passage(passage: Passage, language: Language) -> dict[str, Any]:
     return {
         "is_notice": passage.name == NOTICES,
         "heading": passage.heading.meaning(language),
-        "lines": [shown(line, language) for line in lines],
+        "lines": [shown(part, language) for line in lines for part in paragraphs(line)],
     }
 
 
-def _lines_of(part: dict[str, Any]) -> list[str]:
-    return [line for passage in part["passages"] for line in passage["lines"]]
+_LABELS = {
+    Language.EN: ("Patient", "Patient ID", "Born", "Accession", "Study", "Study date"),
+    Language.AR: ("المريض", "رقم المريض", "الميلاد", "رقم الطلب", "الدراسة", "تاريخ الدراسة"),
+}
 
 
-def _header(context: DocumentContext) -> list[tuple[str, str]]:
+def _header(context: DocumentContext, language: Language) -> list[tuple[str, str]]:
     """Return labels and values of the page's header; three a row."""
     header, patient = context.header, context.header.patient
-    names = {language: spoken_name(patient.name, language) for language in Language}
-    name = " / ".join(dict.fromkeys(filter(None, names.values())))
-    rows = [
-        ("Patient", name),
-        ("Patient ID", patient.id),
-        ("Born", _day(patient.birth_date) + (f" ({patient.sex})" if patient.sex else "")),
-        ("Accession", header.accession_number),
-        ("Study", header.description),
-        ("Study date", _day(header.study_date)),
-    ]
-    return [(label, shown(described(value) or "–", Language.EN)) for label, value in rows]
+    # The name as this language writes it first.
+    order = sorted(Language, key=lambda one: one is not language)
+    names = dict.fromkeys(filter(None, (spoken_name(patient.name, one) for one in order)))
+    values = (
+        " / ".join(names),
+        patient.id,
+        _day(patient.birth_date) + (f" ({patient.sex})" if patient.sex else ""),
+        header.accession_number,
+        header.description,
+        _day(header.study_date),
+    )
+    labelled = zip(_LABELS[language], values, strict=True)
+    return [(label, shown(described(value) or "–", language)) for label, value in labelled]
+
+
+def _footer(report: Report, context: DocumentContext, language: Language) -> str:
+    version = {Language.EN: "version", Language.AR: "نسخة"}[language]
+    parts = (
+        str(report.model),
+        f"Taqrir {context.software_version}",
+        f"{version} {context.report_version}",
+        f"{context.created_at:%Y-%m-%d %H:%M %z}",
+    )
+    return " · ".join(shown(part, language) for part in parts)
 
 
 def _day(text: str) -> str:

@@ -98,6 +98,7 @@ def _by_rule(rule: RuleSettings) -> Admission:
     given: dict[str, Any] = {
         "max_images": rule.max_images,
         "max_new_tokens": rule.max_new_tokens,
+        "adapter": rule.adapter,
     }
     return Admission(
         rule=rule.name,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -36,14 +36,17 @@ _FONT = Path(fontpkg.path("Amiri"))
 # Of Libertinus Serif, which comes with Typst: what reports need and Amiri lacks.
 _SYMBOLS = "≤≥≠≈→←↑↓∞ΑΒΓΔΘΛΣΦΨΩαβγδεζηθκλμνξπρστφχψω"
 _LEFT_TO_RIGHT_ISOLATE, _POP_ISOLATE = "\u2066", "\u2069"
-# Readers of PDF take what is mirrored in a right-to-left line for its counterpart.
-_MIRRORED = str.maketrans(")]}>≥»", "([{<≤«")
 _LETTER = r"A-Za-z0-9\u00b5\u0370-\u03ff%°²³"
 _WORD = rf"[{_LETTER}]+"
 _INNER = rf"[{_LETTER}±+\-–<>≤≥~=/×*.,: ]+"
 # Between two words of a run: not a full stop before a blank, which ends a sentence.
 _JOIN = r"(?:[.,:](?=[0-9A-Za-z])| ?[/×*±+\-–<>≤≥~=_']{1,2} ?|,? )"
 _RUN = re.compile(rf"(?:[±+\-–<>≤≥~] ?)?{_WORD}(?:{_JOIN}{_WORD}| ?\({_INNER}\)| ?\[{_INNER}\])*")
+
+
+# A word that no line holds would run off the page; a paragraph of a megabyte would take minutes.
+_UNBROKEN = re.compile(r"\S{60}(?=\S)")
+_LONGEST_PARAGRAPH = 4000
 
 
 def typeset(data: Mapping[str, Any], files: Mapping[str, bytes], at: datetime) -> bytes:
@@ -88,16 +91,31 @@ def shown(line: str, language: Language) -> str:
     Without an isolate the bidirectional algorithm turns `12.5 × 8 mm` behind an Arabic word into
     `mm 8 × 12.5`. Direction marks of the text's own are dropped: they could turn digits around.
     """
-    plain = "".join(map(_visible, line))
+    plain = _UNBROKEN.sub("\\g<0>\u200b", "".join(map(_visible, line)))
     if language is not Language.AR:
         return plain
     return _RUN.sub(lambda run: f"{_LEFT_TO_RIGHT_ISOLATE}{run[0]}{_POP_ISOLATE}", plain)
 
 
+def paragraphs(line: str) -> Iterator[str]:
+    """Yield a line as paragraphs: cut at a blank, and only where it is huge."""
+    while len(line) > _LONGEST_PARAGRAPH:
+        blank = line.rfind(" ", 1, _LONGEST_PARAGRAPH)
+        cut = blank if blank > 0 else _LONGEST_PARAGRAPH
+        yield line[:cut]
+        line = line[cut:]
+    yield line
+
+
 def letters_of(text: str) -> str:
-    """Return what must be found of a line in a page: its letters, marks, digits and symbols."""
-    letters = (c for c in text if not (c.isspace() or unicodedata.category(c) == "Cf"))
-    return "".join(letters).translate(_MIRRORED)
+    """Return what must be found of a line in a page: its letters, marks and digits.
+
+    Taken apart by NFKD, since a font may draw letter and mark as one glyph. Stops and signs are
+    left out: readers of PDF turn brackets around in a right-to-left line, take a hyphen at its end
+    for a broken word, and drop signs that touch.
+    """
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in parts if unicodedata.category(c)[0] in "LMN")
 
 
 def read_letters(pdf: bytes) -> str:

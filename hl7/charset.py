@@ -81,13 +81,21 @@ def _charset(data: bytes, delimiters: Delimiters, default: str) -> str:
     header = re.split(b"[\r\n]", data, maxsplit=1)[0].decode("latin-1").split(delimiters.field)
     if len(header) <= _MSH_18:
         return default
-    declared = header[_MSH_18].split(delimiters.repetition)[0].strip().upper()
-    if not declared:
-        return default
-    if declared in _UTF_8:
+    declared = header[_MSH_18].split(delimiters.repetition)[0]
+    return codec_of(declared) if declared.strip() else default
+
+
+def codec_of(declared: str) -> str:
+    """Return the Python codec of a character set as MSH-18 names it.
+
+    Raises:
+        UnreadableMessageError: No character set is called so.
+    """
+    name = declared.strip().upper()
+    if name in _UTF_8:
         return "utf-8"
-    if match := _ISO_8859.fullmatch(declared):
+    if match := _ISO_8859.fullmatch(name):
         return f"iso8859-{match[1]}"
-    if match := _WINDOWS.fullmatch(declared):
+    if match := _WINDOWS.fullmatch(name):
         return f"cp{match[1]}"
     raise UnreadableMessageError("The message's MSH-18 names a character set that is not known.")

@@ -3,9 +3,10 @@ r"""The guarded way into and out of hl7apy, which is used nowhere else.
 hl7apy 1.3.5 knows the segments and fields of each version, but not how to keep a text: it leaves
 ``^`` and ``&`` of an assigned text unescaped, lets a newline start a segment, spoils ``\.br\`` and
 ``\X..\``, drops fields of blanks, and loses all segments behind the first of a message with LF line
-ends. So it never sees a text: in both directions a *ticket* goes in its place, a number between two
-lone surrogates. No text can contain those (`hl7.escape` refuses them, no decoder makes them), so a
-ticket cannot be forged, and what it stands for is swapped in after hl7apy has done its work.
+ends. So it never sees a text. On the way out only its tables are asked. On the way in a *ticket*
+goes in the place of each text, a number between two lone surrogates. No text can contain those
+(`hl7.escape` refuses them, no decoder makes them), so a ticket cannot be forged, and what it stands
+for is swapped in after hl7apy has done its work.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from hl7apy import SUPPORTED_LIBRARIES, load_library
-from hl7apy.core import Message
-from hl7apy.exceptions import ChildNotFound, HL7apyException
+from hl7apy.exceptions import HL7apyException
 from hl7apy.parser import parse_segment
 
-from core.errors import UnreadableMessageError
+from core.errors import UnreadableMessageError, UnwritableTextError
 from hl7.charset import decode
 from hl7.escape import DEFAULT, Delimiters, escape, unescape
 
@@ -31,11 +31,16 @@ Component = str | tuple[str, ...]
 Repetition = str | tuple[Component, ...]
 Value = Repetition | list[Repetition]
 
+# As a component it is written as two quotation marks, HL7's "delete what you have" (2.5.3.2); no
+# text is it, since none holds a lone surrogate.
+NULL = "\udc22"
 _DEFAULT_VERSION = "2.5.1"
 # What we write; from 2.7 on a fifth delimiter would have to be escaped too.
 WRITTEN_VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
 # hl7apy takes a tenth of a millisecond for each part of a segment, an empty one too.
 _MOST_PARTS = 5000
+# Segments of more letters than this, tickets and not texts, are not remembered.
+_LONGEST_KEPT_FORM = 1000
 # MSH-1 and MSH-2 are delimiters themselves.
 _DELIMITER_FIELDS = 2
 _OPEN, _CLOSE = "\ud800", "\udfff"
@@ -47,62 +52,74 @@ _CODE = re.compile("[A-Z][A-Z0-9_]*")
 class Er7Writer:
     """Writes one message, segment by segment.
 
-    Field names are checked by hl7apy against the version; texts are guarded. The same calls give
-    the same bytes.
+    Which segments a structure has, and how many fields a segment has in a version, says hl7apy;
+    its tree of objects, some 50 ms a message, is not built (docs/decisions/0007-er7-by-hand.md).
+    The same calls give the same bytes.
     """
 
     def __init__(self, structure: str, *, version: str = _DEFAULT_VERSION) -> None:
-        """Begin a message, e.g. of structure ``ORU_R01``.
+        """Begin a message, e.g. of structure ``ORU_R01``; MSH is added first.
 
         Raises:
             ValueError: The version is none of `WRITTEN_VERSIONS`.
         """
         if version not in WRITTEN_VERSIONS:
             raise ValueError(f"HL7 version {version!r} is not one of {WRITTEN_VERSIONS}")
-        self._message = Message(structure, version=version)
-        # hl7apy has set MSH-7 to the time of day.
-        self._message.msh.msh_7 = ""
-        self._texts: list[str] = []
+        self._known = _fields_of(version, structure)
+        self._lines: list[str] = []
 
     def add(self, name: str, fields: Mapping[int, Value]) -> None:
-        """Add a segment (or fill MSH, which is there); empty values are left out.
+        """Add a segment; empty values are left out.
 
         Raises:
-            HL7apyException: The version has no such segment or field: a bug of the caller.
-        """
-        segment = self._message.msh if name == "MSH" else self._message.add_segment(name)
-        for number, value in fields.items():
-            for count, repetition in enumerate(value if isinstance(value, list) else [value]):
-                rendered = self._render(repetition)
-                if not rendered:
-                    continue
-                if count == 0:
-                    setattr(segment, f"{name}_{number}".lower(), rendered)
-                else:
-                    segment.add_field(f"{name}_{number}".lower()).value = rendered
-
-    def encode(self) -> bytes:
-        r"""Return the message in UTF-8, each segment ended by ``\r``.
-
-        Raises:
+            ValueError: The structure has no such segment, or the version no such field: a bug of
+                the caller.
             TextIntegrityError: A text holds a lone surrogate.
         """
-        text = _TICKET.sub(lambda match: self._texts[int(match[1])], self._message.to_er7())
-        return f"{text}\r".encode()
+        known = self._known.get(name)
+        if known is None or not known.issuperset(fields):
+            raise ValueError(f"no segment {name} with fields {sorted(fields)} in this structure")
+        row = [name] + [""] * max(fields, default=0)
+        for number, value in fields.items():
+            repetitions = value if isinstance(value, list) else [value]
+            row[number] = "~".join(filter(None, map(_write_repetition, repetitions)))
+        if name == "MSH":
+            # The separator is itself MSH-1.
+            row[1:3] = ["^~\\&"]
+        self._lines.append("|".join(row).rstrip("|"))
 
-    def _render(self, repetition: Repetition) -> str:
-        components = (repetition,) if isinstance(repetition, str) else repetition
-        rendered = (
-            self._ticket(c) if isinstance(c, str) else "&".join(map(self._ticket, c)).rstrip("&")
-            for c in components
-        )
-        return "^".join(rendered).rstrip("^")
+    def encode(self, codec: str = "utf-8") -> bytes:
+        r"""Return the message, each segment ended by ``\r``.
 
-    def _ticket(self, text: str) -> str:
-        if not text or _CODE.fullmatch(text):
-            return text
-        self._texts.append(escape(text))
-        return f"{_OPEN}{len(self._texts) - 1}{_CLOSE}"
+        Args:
+            codec: Python codec of what MSH-18 says.
+
+        Raises:
+            UnwritableTextError: The character set lacks a character of the message.
+        """
+        try:
+            return "".join(f"{line}\r" for line in self._lines).encode(codec)
+        except UnicodeEncodeError as error:
+            character = ord(error.object[error.start])
+            # The error itself would carry the whole message along.
+            raise UnwritableTextError(
+                f"The destination's character set ({codec}) cannot write U+{character:04X}, which "
+                "the message holds: nothing was sent. Set its character_set to UNICODE UTF-8, or "
+                "leave out the language that it cannot hold."
+            ) from None
+
+
+def _write_repetition(repetition: Repetition) -> str:
+    components = (repetition,) if isinstance(repetition, str) else repetition
+    rendered = (
+        _write_text(c) if isinstance(c, str) else "&".join(map(_write_text, c)).rstrip("&")
+        for c in components
+    )
+    return "^".join(rendered).rstrip("^")
+
+
+def _write_text(text: str) -> str:
+    return '""' if text is NULL else escape(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,17 +159,11 @@ class Er7Segment:
         Raises:
             UnreadableMessageError: hl7apy cannot read the segment.
         """
-        segment, atoms = self._parsed
-        encoding = _encoding_chars(self.delimiters)
-        try:
-            rows = segment.children.get(f"{segment.name}_{number}")
-        except ChildNotFound:
-            # Past the fields of the version, where hl7apy would lose the number.
+        form, atoms = self._parsed
+        if number not in form:
+            # Empty, or past the fields of the version.
             return self._split(number)
-        found = [
-            _TICKET.sub(lambda match: atoms[int(match[1])], row.to_er7(encoding_chars=encoding))
-            for row in rows
-        ]
+        found = [_TICKET.sub(lambda match: atoms[int(match[1])], row) for row in form[number]]
         if self.name == "MSH" and number <= _DELIMITER_FIELDS:
             return found
         # Empty components of a field that a version withdrew (OBR-27 in 2.7) hl7apy leaves out,
@@ -170,8 +181,8 @@ class Er7Segment:
         return raw.split(self.delimiters.repetition) if raw else []
 
     @cached_property
-    def _parsed(self) -> tuple[Any, list[str]]:
-        """Return hl7apy's segment, with tickets for texts, and the raw texts by ticket."""
+    def _parsed(self) -> tuple[Mapping[int, tuple[str, ...]], list[str]]:
+        """Return the fields as hl7apy reads them, with tickets for texts, and texts by ticket."""
         marks = self.delimiters
         parts = (marks.field, marks.component, marks.repetition, marks.subcomponent)
         if sum(map(self.line.count, parts)) > _MOST_PARTS:
@@ -194,13 +205,32 @@ class Er7Segment:
         # hl7apy takes any segment whose name begins with Z, and no other that it does not know.
         name = self.name if self.name in _known_segments(self.version) else "ZZZ"
         line = name + self.line[3:start] + re.sub(atom, ticket, self.line[start:])
-        try:
-            segment = parse_segment(line, self.version, _encoding_chars(marks))
-        except (HL7apyException, ValueError, LookupError, AttributeError, TypeError) as error:
-            raise UnreadableMessageError(
-                f"A segment of the message cannot be read ({type(error).__name__})."
-            ) from error
-        return segment, atoms
+        read = _read_form if len(line) <= _LONGEST_KEPT_FORM else _read_form.__wrapped__
+        return read(line, self.version, marks), atoms
+
+
+@lru_cache(maxsize=256)
+def _read_form(line: str, version: str, delimiters: Delimiters) -> dict[int, tuple[str, ...]]:
+    """Return the repetitions of each field of a segment, as hl7apy reads them.
+
+    A segment with tickets for texts has few forms: those of a message's OBX are nearly all the
+    same, and hl7apy takes 2 ms to read one.
+    """
+    encoding = _encoding_chars(delimiters)
+    try:
+        fields = parse_segment(line, version, encoding).children
+        form: dict[int, tuple[str, ...]] = {}
+        for field_read in fields:
+            if field_read.name is None:
+                # Past the fields of the version: its number is lost here.
+                continue
+            number = int(field_read.name.rpartition("_")[2])
+            form[number] = (*form.get(number, ()), field_read.to_er7(encoding_chars=encoding))
+    except (HL7apyException, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise UnreadableMessageError(
+            f"A segment of the message cannot be read ({type(error).__name__})."
+        ) from error
+    return form
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +277,25 @@ def parse(data: bytes, *, default_charset: str = "utf-8") -> Er7Message:
 @cache
 def _known_segments(version: str) -> frozenset[str]:
     return frozenset(load_library(version).SEGMENTS)
+
+
+@cache
+def _fields_of(version: str, structure: str) -> dict[str, frozenset[int]]:
+    """Return which fields each segment of a structure has in a version, as hl7apy knows them."""
+    library = load_library(version)
+    return {
+        name: frozenset(int(row[0].rpartition("_")[2]) for row in library.SEGMENTS[name][1])
+        for name in _segments_of(library.MESSAGES[structure])
+    }
+
+
+def _segments_of(node: Any) -> Iterator[str]:
+    """Yield the names of the segments below a message or group of hl7apy's tables."""
+    for name, child, _cardinality, kind in node[1]:
+        if kind == "SEG":
+            yield name
+        else:
+            yield from _segments_of(child)
 
 
 def _encoding_chars(delimiters: Delimiters) -> dict[str, str]:

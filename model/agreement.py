@@ -168,7 +168,9 @@ def _arrangement(english: Sentence, arabic: Sentence) -> Iterator[Finding]:
         code = "NUMBER_MISMATCH" if same_order else "SIDE_MISMATCH"
         message = f"On one side in English and on the other in Arabic: {', '.join(differing)}."
         yield fault(code, message, words=tuple(differing))
-    elif not one.keys() & other.keys() and _is_turned(english, arabic):
+    elif _are_opposed(english, arabic) or (
+        not one.keys() & other.keys() and _is_turned(english, arabic)
+    ):
         message = "Right and left stand in one order in English and in the other in Arabic."
         yield fault("SIDE_MISMATCH", message, words=(*english.sides.words, *arabic.sides.words))
     yield from _lengths(english, arabic)
@@ -193,6 +195,12 @@ def _single(pairs: frozenset[tuple[str, str]]) -> dict[str, str]:
     """Return what has one value only."""
     counts = Counter(thing for thing, _ in pairs)
     return {thing: value for thing, value in pairs if counts[thing] == 1}
+
+
+def _are_opposed(english: Sentence, arabic: Sentence) -> bool:
+    """Tell whether one goes from right to left and the other from left to right."""
+    both = english.sides.has_direction and arabic.sides.has_direction
+    return both and english.sides.order != arabic.sides.order
 
 
 def _is_turned(english: Sentence, arabic: Sentence) -> bool:

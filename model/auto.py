@@ -21,7 +21,12 @@ import torch
 from PIL import Image
 
 from core.drafting import ModelImage
-from core.errors import DraftCancelledError, PermanentError, TransientError
+from core.errors import (
+    DraftCancelledError,
+    PermanentError,
+    PromptTooLongError,
+    TransientError,
+)
 from core.report import ModelVersion
 from model.auto_folder import AutoModelInfo, LoadedAuto, inspect_auto, load_auto
 from model.completion import completion_of
@@ -144,7 +149,7 @@ class AutoEngine:
         length = inputs["input_ids"].shape[1]
         room = loaded.info.context_tokens - length
         if room < _MIN_ROOM_TOKENS:
-            raise PermanentError(
+            raise PromptTooLongError(
                 f"Question and {len(request.images)} pictures take {length} tokens; the model has "
                 f"room for {loaded.info.context_tokens}. Fewer pictures are needed."
             )
@@ -192,7 +197,11 @@ def _inputs(loaded: LoadedAuto, request: GenerationRequest) -> dict[str, Any]:
     inputs = loaded.processor.apply_chat_template(
         messages, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
     )
-    return dict(inputs.to(device=loaded.model.device, dtype=loaded.model.dtype))
+    place, dtype = loaded.model.device, loaded.model.dtype
+    return {
+        name: value.to(place, dtype if value.is_floating_point() else value.dtype)
+        for name, value in inputs.items()
+    }
 
 
 class _Watch:

@@ -13,9 +13,10 @@ from typing import Any
 from core.errors import CheckpointError
 from core.report import ModelVersion
 from model.adapters import ADAPTER_CONFIG
-from model.checkpoint import device_of, number_format
+from model.checkpoint import device_of
 from model.fingerprint import DigestCache, version_of
 from model.layouts import known_architectures, read_config
+from model.number_formats import number_format
 
 _TORCHVISION = "torchvision"
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}

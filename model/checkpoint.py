@@ -17,6 +17,7 @@ from core.errors import CheckpointError
 from core.report import ModelVersion
 from model.fingerprint import read_name, read_version
 from model.layouts import CARD_NAME, Layout, read_blueprint
+from model.number_formats import AUTO, check_weights, number_format, quantize
 from model.plan import Plan, empty_model, make_plan
 from model.tokenizer import check_image_token, context_tokens, load_tokenizer
 from model.vision import ImageGeometry
@@ -131,7 +132,11 @@ def open_plan(path: Path) -> tuple[Plan, Any]:
 
 
 def load_checkpoint(
-    path: Path, device: str = "auto", *, cache_file: Path | None = None
+    path: Path,
+    device: str = "auto",
+    *,
+    weights: str = AUTO,
+    cache_file: Path | None = None,
 ) -> LoadedModel:
     """Load a folder.
 
@@ -139,6 +144,7 @@ def load_checkpoint(
         path: The folder.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``. On CUDA the
             weights are bfloat16 (float16 where the card has none), on the CPU float32.
+        weights: Another number format than that; see `model.number_formats`.
         cache_file: Where the digests of folders are kept; see `model.fingerprint`.
 
     Raises:
@@ -146,10 +152,13 @@ def load_checkpoint(
             no numbers, or the device is not there.
         torch.OutOfMemoryError: The device's memory does not hold it.
     """
+    check_weights(weights)
     plan, tokenizer = open_plan(path)
     place = device_of(device)
+    model = build_model(plan, place, number_format(place, weights))
+    quantize(model, weights)
     return LoadedModel(
-        model=build_model(plan, place, number_format(place)),
+        model=model,
         tokenizer=tokenizer,
         geometry=_geometry(plan.config),
         version=read_version(path, cache_file),
@@ -212,10 +221,3 @@ def device_of(device: str) -> torch.device:
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         raise CheckpointError(f"The device {device} was asked for, and this machine has none.")
     return place
-
-
-def number_format(device: torch.device) -> torch.dtype:
-    """Return the format of weights on a device."""
-    if device.type != "cuda":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -5,7 +5,7 @@ The model is loaded at the first request, once a process. Any number of threads 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock, RLock
@@ -20,9 +20,12 @@ from model.batching import Batch, Counters, Generation
 from model.checkpoint import LoadedModel, load_checkpoint
 from model.completion import completion_of
 from model.decoding import Decoder
+from model.fingerprint import adapter_version
 from model.generation import DEFAULT_MAX_NEW_TOKENS, SEED, Completion, GenerationRequest
 from model.memory import memory_errors
+from model.number_formats import AUTO
 from model.prompts import END_OF_TEXT, END_OF_TURN, IMAGE, encode
+from model.site_adapters import SiteAdapters
 from model.vision import to_pixel_values
 
 # Rows of the batch; with BiMediX2-8B a row of 4096 positions takes 0.5 GB.
@@ -46,6 +49,8 @@ class Engine:
         max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
         batch_size: int = DEFAULT_BATCH_SIZE,
         time_limit_seconds: float = DEFAULT_TIME_LIMIT_SECONDS,
+        weights: str = AUTO,
+        adapters: Mapping[str, Path] | None = None,
         cache_file: Path | None = None,
     ) -> None:
         """Remember where the model lies; nothing is read before it is needed.
@@ -56,10 +61,15 @@ class Engine:
             max_new_tokens: Longest answer where a request sets no other.
             batch_size: Most requests that are worked on at once.
             time_limit_seconds: Longest time for one request, from its first token on.
+            weights: Number format; see `model.number_formats`.
+            adapters: Folders of LoRA adapters on the checkpoint, by the names that requests use.
             cache_file: Where the digests of folders are kept.
         """
+        self._adapters = dict(adapters or {})
+        self._versions: dict[str, ModelVersion] = {}
         self._path = path
         self._device = device
+        self._weights = weights
         self._cache_file = cache_file
         self._max_new_tokens = max_new_tokens
         self._batch_size = batch_size
@@ -79,10 +89,21 @@ class Engine:
         return self.load().version
 
     def version_of(self, adapter: str) -> ModelVersion:
-        """Return which model answers with an adapter; this engine has none."""
-        if adapter:
-            raise PermanentError(f"The model has no adapter called {adapter}.")
-        return self.version
+        """Return which model answers with an adapter: its base's name and its own.
+
+        Raises:
+            PermanentError: There is no adapter of that name.
+        """
+        loaded = self.load()
+        self._require_adapter(adapter)
+        return self._versions[adapter] if adapter else loaded.version
+
+    def _require_adapter(self, adapter: str) -> None:
+        if adapter and adapter not in self._adapters:
+            raise PermanentError(
+                f"The model has no adapter called {adapter}; model.adapters names "
+                f"{', '.join(sorted(self._adapters)) or 'none'}."
+            )
 
     @property
     def counters(self) -> Counters:
@@ -100,13 +121,24 @@ class Engine:
             if self._loaded is None:
                 torch.manual_seed(SEED)
                 with memory_errors():
-                    loaded = load_checkpoint(self._path, self._device, cache_file=self._cache_file)
+                    loaded = load_checkpoint(
+                        self._path,
+                        self._device,
+                        weights=self._weights,
+                        cache_file=self._cache_file,
+                    )
+                    switchable = SiteAdapters(loaded.model, self._adapters)
+                self._versions = {
+                    name: adapter_version(loaded.version, name, folder, self._cache_file)
+                    for name, folder in self._adapters.items()
+                }
                 self._end_ids = _end_ids(loaded)
                 self._batch = Batch(
                     Decoder(loaded),
                     most_rows=self._batch_size,
                     end_ids=self._end_ids,
                     finish=self._complete,
+                    switch=switchable.switch,
                     prepare=self._set_threads,
                 )
                 self._loaded = loaded
@@ -144,6 +176,7 @@ class Engine:
         if not request.images:
             raise PermanentError("A draft needs at least one picture.")
         loaded = self.load()
+        self._require_adapter(request.adapter)
         with self._tokenizing:
             prompt = encode(
                 loaded.tokenizer,

@@ -204,6 +204,21 @@ def version_of(folder: Path, digests: Sequence[str]) -> ModelVersion:
     )
 
 
+def adapter_version(
+    base: ModelVersion, name: str, folder: Path, cache_file: Path | None
+) -> ModelVersion:
+    """Return which model answers with an adapter that is switched on over a base.
+
+    Raises:
+        CheckpointError: The adapter's folder is not there or cannot be read.
+    """
+    digests = (base.revision, DigestCache(cache_file).digest(folder))
+    revision = hashlib.sha256("\0".join(digests).encode()).hexdigest()[:_REVISION_DIGITS]
+    return ModelVersion(
+        name=f"{base.name} + {name}", revision=revision, is_demonstration=base.is_demonstration
+    )
+
+
 def read_name(folder: Path) -> tuple[str, bool]:
     """Return name and demonstration flag from `taqrir.json`; without one the folder's name.
 

@@ -13,8 +13,10 @@ from model.drafter import ModelDrafter
 from model.engine import Engine
 from model.fingerprint import CACHE_NAME
 from model.generation import TextEngine
+from model.number_formats import check_weights
 from model.prompts import Task
 from model.remote import RemoteEngine, Server
+from model.site_adapters import check_adapter
 
 _TEXT_TASKS = {
     "translate": (Task.REPORT_AR,),
@@ -39,6 +41,7 @@ def check_models(settings: Settings) -> None:
         CheckpointError: The sentence says why.
     """
     model = settings.model
+    check_weights(model.weights)
     match model.engine:
         case "remote":
             pass
@@ -48,6 +51,8 @@ def check_models(settings: Settings) -> None:
             inspect_auto(settings.checkpoint_folder)
         case "transformers":
             inspect_checkpoint(settings.checkpoint_folder)
+            for name, path in model.adapters.items():
+                check_adapter(name, settings.resolve(path))
     if model.text is not None and model.text.engine == "transformers":
         inspect_auto(settings.resolve(Path(model.text.path)), with_images=False)
 
@@ -65,6 +70,8 @@ def _engine(settings: Settings) -> TextEngine:
         max_new_tokens=model.max_new_tokens,
         batch_size=model.batch_size,
         time_limit_seconds=model.time_limit_seconds,
+        weights=model.weights,
+        adapters={name: settings.resolve(path) for name, path in model.adapters.items()},
         cache_file=settings.data_dir / CACHE_NAME,
     )
 

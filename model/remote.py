@@ -12,6 +12,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +25,13 @@ import httpx2
 from PIL import Image
 
 from core.drafting import ModelImage
-from core.errors import DraftCancelledError, PeerUnreachableError, PermanentError, TransientError
+from core.errors import (
+    DraftCancelledError,
+    PeerUnreachableError,
+    PermanentError,
+    PromptTooLongError,
+    TransientError,
+)
 from core.report import ModelVersion
 from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest
 from model.marks import without_marks
@@ -40,6 +47,8 @@ _NAMES_SHOWN = 8
 _VOLATILE = ("created", "permission")
 _TRY_AGAIN = (408, 409, 425, 429)
 _SERVER_FAULT = 500
+# What vLLM, SGLang and OpenAI say of a prompt that does not fit; none of them has a code for it.
+_TOO_LONG = re.compile(r"context.?length|longer than the model|prompt is too long", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,14 +258,14 @@ def _require_success(status: int, content: bytes, question: str) -> None:
 
     Raises:
         TransientError: Another try may succeed.
+        PromptTooLongError: The server's words say that a shorter prompt may.
         PermanentError: It will not.
     """
     if status in _TRY_AGAIN or status >= _SERVER_FAULT:
         raise TransientError(f"The model server answered {status}.")
     if status >= httpx2.codes.BAD_REQUEST:
         words = words_of(content, question)
-        raise PermanentError(
-            f"The model server refused with {status}{': ' + words if words else '.'}"
-        )
+        kind = PromptTooLongError if _TOO_LONG.search(words) else PermanentError
+        raise kind(f"The model server refused with {status}{': ' + words if words else '.'}")
     if status != httpx2.codes.OK:
         raise TransientError(f"The model server answered {status}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from core.report import Language
 from model.terms import Kind, Match, lexicon
@@ -28,10 +28,12 @@ class Sides:
     Attributes:
         named: Every term that names a side or both, in reading order.
         spare_pairs: How many dual or plural forms may mean "both".
+        has_direction: From one side to the other: "right to left", من اليسار إلى اليمين.
     """
 
     named: tuple[Match, ...]
     spare_pairs: int
+    has_direction: bool = False
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ class Sides:
     @property
     def are_together(self) -> bool:
         """Nothing but "and" or "or" stands between the sides: "left or right"."""
-        return all(
+        return not self.has_direction and all(
             later.start - earlier.end <= 1
             for earlier, later in zip(self.named, self.named[1:], strict=False)
         )
@@ -65,8 +67,14 @@ class Sides:
 def read_sides(row: tuple[Word, ...], language: Language) -> Sides:
     """Return the sides that a sentence names."""
     found = lexicon(language).matches(row, frozenset({Kind.SIDE}))
+    named = tuple(match for match in found if match.name != _PERHAPS_BOTH)
+    through = lexicon(language).starts(row, frozenset({Kind.THROUGH}))
     return Sides(
-        named=tuple(match for match in found if match.name != _PERHAPS_BOTH),
+        named=named,
+        has_direction=any(
+            later.start - earlier.end == 1 and earlier.end in through
+            for earlier, later in pairwise(named)
+        ),
         spare_pairs=sum(
             match.name == _PERHAPS_BOTH and not _is_spent(row, match, found, language)
             for match in found

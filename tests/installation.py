@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 from servers import dcmtk, free_port, wait_until
+from sqlalchemy.orm import Session
 
 from cli.look import describe_study
 from core import database, store
@@ -154,17 +156,25 @@ port = {self.metrics_port}
         return answer
 
     def show(self, name: str) -> dict[str, Any]:
-        """Return what `taqrir show --json` tells; empty where nothing was received.
+        """Return what `taqrir show --json` tells; empty where nothing was received."""
+        with self._reading() as session:
+            studies = [describe_study(session, row) for row in store.find(session, name)]
+        return studies[0] if len(studies) == 1 else {}
 
-        Asked in this process: a command a poll would keep one of two cores from drafting.
-        """
+    def heartbeats(self) -> set[str]:
+        """Return which parts said that they live."""
+        with self._reading() as session:
+            return set(store.heartbeats(session))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        """Look in this process: a command a poll would keep one of two cores from drafting."""
         engine = database.open_engine(f"sqlite:///{self.data / 'taqrir.db'}")
         try:
             with database.reading(engine) as session:
-                studies = [describe_study(session, row) for row in store.find(session, name)]
+                yield session
         finally:
             engine.dispose()
-        return studies[0] if len(studies) == 1 else {}
 
     def storescu_command(self, *words: str | Path) -> list[str]:
         """Return DCMTK's command that sends files here; options come before files."""

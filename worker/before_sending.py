@@ -14,12 +14,12 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import outbox, store, versions
+from core import ordering, store, versions
 from core.database import reading, writing
-from core.lifecycle import Event, Origin, State
+from core.lifecycle import Origin, State
 from core.log import log
 from core.report import from_json, standing
-from core.tables import Delivery, Draft, Instance, Study
+from core.tables import Delivery, Draft, Instance
 from dicom_node.final_reports import is_final_report, may_be_report
 from worker.issuing import issue
 from worker.parts import Parts
@@ -70,30 +70,11 @@ def _end_study(parts: Parts, draft: Draft, final: str) -> str:
         study = store.get(session, draft.study_id, lock=True)
         if study.state != State.IN_REVIEW or study.version != draft.study_version:
             return _STALE
-        end_for_final_report(session, parts, study, {"uid": final})
+        at = parts.clock()
+        store.note(session, study.id, "final_report_found", at=at, actor=parts.name, uid=final)
+        ordering.end_for_final_report(session, study, at=at, actor=parts.name)
     _log.info("final_report_found", study=draft.study_id)
     return _FINAL
-
-
-def end_for_final_report(
-    session: Session, parts: Parts, study: Study, detail: dict[str, str]
-) -> None:
-    """End a study because somebody else has reported it; nothing more of it is sent.
-
-    Raises:
-        TransitionError: Its state is not ended by that, or somebody else was faster.
-    """
-    at = parts.clock()
-    store.advance(
-        session,
-        study,
-        Event.FINAL_ELSEWHERE,
-        at=at,
-        actor=parts.name,
-        changes={"reason_code": "FINAL_ELSEWHERE", "reason": _FINAL},
-        detail=detail,
-    )
-    outbox.drop_pending(session, study.id, at=at, actor=parts.name, reason=_FINAL)
 
 
 def _has_changed(session: Session, draft: Draft) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import store, versions
+from core import ordering, store, versions
 from core.database import reading
 from core.drafting import ModelImage
 from core.errors import UnsupportedPixelsError
@@ -45,7 +46,8 @@ def source_of(parts: Parts, session: Session, delivery: Delivery) -> tuple[Sourc
         uid=artifact.uid,
         report_version=draft.report_version,
         created_at=draft.created_at,
-        predecessor=_predecessor(session, draft, artifact),
+        predecessor=_predecessor(session, delivery, draft, artifact),
+        order=ordering.reference_of(session, delivery.study_id),
         drafts_out=(
             tuple(drafts_out(session, draft.study_id, before=draft.report_version))
             if artifact.kind == documents.REJECT
@@ -83,11 +85,28 @@ def drafts_out(session: Session, study: int, *, before: int) -> list[EarlierDocu
     return found
 
 
-def _predecessor(session: Session, draft: Draft, artifact: Artifact) -> EarlierDocument | None:
-    """Return the newest earlier object of the same kind and language that a peer has."""
+def _predecessor(
+    session: Session, delivery: Delivery, draft: Draft, artifact: Artifact
+) -> EarlierDocument | None:
+    """Return the newest earlier object of the same kind and language that a peer has.
+
+    One that this very destination has goes before all others.
+    """
     rows = versions.objects_out(session, draft.study_id, before=draft.report_version)
     same = (artifact.kind, artifact.language)
-    return next((_earlier(a, d) for a, d in rows if (a.kind, a.language) == same), None)
+    found = [(a, d) for a, d in rows if (a.kind, a.language) == same]
+    if not found:
+        return None
+    own = set(
+        session.scalars(
+            select(Delivery.artifact_id).where(
+                Delivery.study_id == draft.study_id, Delivery.destination == delivery.destination
+            )
+        )
+    )
+    newest, version = min(found, key=lambda row: row[0].id not in own)
+    earlier = _earlier(newest, version)
+    return replace(earlier, content=newest.content) if newest.id in own else earlier
 
 
 def _earlier(artifact: Artifact, draft: Draft) -> EarlierDocument:

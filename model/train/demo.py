@@ -90,7 +90,13 @@ def warm_up(model: Any, options: argparse.Namespace, report: Callable[[Progress]
     start_tower(model.model.vision_tower, data.pictures[:_FIRST_PICTURES])
     loss_of = WarmUp(model)
     recipe = Recipe(
-        stage="vision", steps=options.vision_steps, batch=32, seed=options.seed, save_every=100
+        stage="vision",
+        steps=options.vision_steps,
+        batch=32,
+        seed=options.seed,
+        # One process has one precision.
+        mixed_precision=options.mixed_precision,
+        save_every=100,
     )
     train(
         loss_of,

@@ -137,7 +137,8 @@ class Samples:
                 )
             pictures = tuple(places[file] for file in said.images)
             self._samples.append(Sample(ids=tuple(ids), labels=tuple(labels), pictures=pictures))
-        self._features: torch.Tensor | None = None
+        self._features_of: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self._kept: dict[int, torch.Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -157,11 +158,18 @@ class Samples:
         return [row for i in mixed for row in batches[i]]
 
     def keep_features(self, features_of: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        """Compute every picture's features once: the tower stands still."""
-        places = range(len(self.files))
-        self._features = torch.cat(
-            [features_of(self._pixels(places[i : i + 64])) for i in range(0, len(places), 64)]
-        )
+        """Compute each picture's features once, when it is first needed: the tower stands still.
+
+        Args:
+            features_of: From pictures (N, 3, S, S) to what the projector is given (N, P*P, D).
+        """
+        self._features_of = features_of
+
+    def _features(self, places: Sequence[int]) -> torch.Tensor:
+        new = [place for place in dict.fromkeys(places) if place not in self._kept]
+        if new and self._features_of:
+            self._kept.update(zip(new, self._features_of(self._pixels(new)), strict=True))
+        return torch.stack([self._kept[place] for place in places])
 
     def _pixels(self, places: Sequence[int]) -> torch.Tensor:
         rows = []
@@ -182,6 +190,6 @@ class Samples:
             ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
             labels[row, : len(sample.ids)] = torch.tensor(sample.labels)
         places = [place for sample in chosen for place in sample.pictures]
-        if self._features is None:
+        if self._features_of is None:
             return {"ids": ids, "labels": labels, "pixels": self._pixels(places)}
-        return {"ids": ids, "labels": labels, "features": self._features[places]}
+        return {"ids": ids, "labels": labels, "features": self._features(places)}

@@ -20,7 +20,7 @@ from core.clock import utcnow
 from core.database import reading
 from core.errors import PeerRefusedError, PermanentError, TransientError, TransitionError
 from core.intake import ReceivedInstance
-from core.lifecycle import DeliveryState, Event, State
+from core.lifecycle import DeliveryState, Event, Origin, State
 from dicom_node.header import InstanceHeader, read_header, to_plain
 from worker.destinations.base import Receipt
 from worker.sweep import sweep_once
@@ -192,8 +192,10 @@ class Installation:
         assert set(sent) <= self.arrived.keys()
         pending = [d for d, _ in deliveries if d.state == DeliveryState.PENDING]
         if pending:
-            assert self.site.state(row) in {State.IN_REVIEW, State.SIGNED, State.REJECTED}
-            assert {d.draft_id for d in pending} == {self.site.drafts(row)[-1].id}
+            newest = self.site.drafts(row)[-1]
+            is_withdrawal = newest.origin == Origin.WITHDRAWN
+            assert is_withdrawal or self.site.state(row) in {State.IN_REVIEW, State.SIGNED}
+            assert {d.draft_id for d in pending} == {newest.id}
 
 
 def _identifier(content: bytes) -> str:

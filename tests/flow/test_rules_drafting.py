@@ -153,7 +153,7 @@ def test_without_options_the_settings_of_the_model_hold(site: Site) -> None:
     site.take_in(*(film(study, ViewPosition=view) for view in views))
 
     (request,) = site.drafter.requests
-    assert (len(request.images), request.max_new_tokens) == (4, None)
+    assert (len(request.images), request.max_new_tokens) == (4, site.settings.model.max_new_tokens)
 
 
 # The images

@@ -9,8 +9,21 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
+from pydicom.uid import (
+    BasicTextSRStorage,
+    EncapsulatedPDFStorage,
+    ExplicitVRLittleEndian,
+    KeyObjectSelectionDocumentStorage,
+    SecondaryCaptureImageStorage,
+)
 from pynetdicom import AE, evt
+
+_CLASSES = (
+    BasicTextSRStorage,
+    EncapsulatedPDFStorage,
+    KeyObjectSelectionDocumentStorage,
+    SecondaryCaptureImageStorage,
+)
 
 
 def abort(event: evt.Event) -> int:
@@ -29,7 +42,8 @@ class ScriptedPacs:
     def __init__(self, answers: list[int | Callable[[evt.Event], int]] | None = None) -> None:
         self._answers = answers or []
         self._entity = AE(ae_title="ARCHIVE")
-        self._entity.add_supported_context(BasicTextSRStorage, ExplicitVRLittleEndian)
+        for sop_class in _CLASSES:
+            self._entity.add_supported_context(sop_class, ExplicitVRLittleEndian)
         self._lock = threading.Lock()
         self.received: list[bytes] = []
         self.uids: list[str] = []

@@ -1,4 +1,4 @@
-"""A DICOMweb service that answers as a test tells it to, and remembers what it was sent."""
+"""A web service that answers as a test tells it to, and remembers what it was sent."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ class ScriptedWeb:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
+                web._answer(self)
+
+            def do_PUT(self) -> None:
                 web._answer(self)
 
             def do_GET(self) -> None:
@@ -103,7 +106,7 @@ class ScriptedWeb:
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         self.paths.append(f"{handler.command} {handler.path}")
         self.headers.append(handler.headers)
-        if handler.command == "POST":
+        if handler.command in {"POST", "PUT"}:
             self.received.append(handler.rfile.read(int(handler.headers["Content-Length"])))
         answer: Answer = self.answers.pop(0) if self.answers else (200, b"")
         if callable(answer):

@@ -25,6 +25,7 @@ from core.report import (
 )
 from hl7.mllp import send
 from hl7.oru import build_oru
+from hl7.result import Envelope, Result
 
 pytestmark = pytest.mark.peer
 
@@ -54,14 +55,14 @@ HEADER = StudyHeader(
     description="صدر Chest ^ PA",
 )
 ORU = build_oru(
-    report=REPORT,
-    header=HEADER,
-    control_id="PEER0001",
-    created_at=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
-    sending_application="TAQRIR",
-    sending_facility="H",
-    receiving_application="RIS",
-    receiving_facility="H",
+    Result(report=REPORT, header=HEADER),
+    Envelope(
+        control_id="PEER0001",
+        created_at=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
+        sending_facility="H",
+        receiving_application="RIS",
+        receiving_facility="H",
+    ),
 )
 
 

@@ -6,12 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from model.demo.evaluate import as_image
-from model.demo.make_checkpoint import FOLDER
-from model.demo.phantoms import draw
-from model.demo.wording import Case, Pattern, Side
+from harness.phantoms import effusion
+from harness.phantoms import picture as drawn
 from servers import free_port, program, running
 from servers.process import is_listening
 
@@ -19,9 +16,11 @@ from core.drafting import DraftContext, ModelImage
 from core.errors import PermanentError
 from core.settings_file import load
 from model.conversion import convert_checkpoint
+from model.demo import CHECKPOINT
 from model.engine import Engine
 from model.generation import GenerationRequest
 from model.opening import open_drafter
+from model.phantom.case import Side
 from model.prompts import Task, question
 from model.remote import RemoteEngine, Server
 
@@ -33,7 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     """Address of a server, and the folder of the model that it has: ours, converted."""
     folder = tmp_path_factory.mktemp("served")
     model = folder / "demo"
-    convert_checkpoint(FOLDER, model)
+    convert_checkpoint(CHECKPOINT, model)
     # It lists the models of a hub's cache, which must be there.
     (folder / "home" / "hub").mkdir(parents=True)
     port = free_port()
@@ -49,8 +48,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 
 @pytest.fixture(scope="module")
 def picture() -> ModelImage:
-    case = Case(pattern=Pattern.EFFUSION, side=Side.RIGHT)
-    return as_image(draw(case, np.random.default_rng(5)))
+    return drawn(effusion(Side.RIGHT))
 
 
 def test_a_server_writes_what_the_same_model_writes_here(
@@ -58,7 +56,7 @@ def test_a_server_writes_what_the_same_model_writes_here(
 ) -> None:
     url, model = served
     remote = RemoteEngine(Server(url=url, model=str(model)))
-    local = Engine(FOLDER, device="cpu")
+    local = Engine(CHECKPOINT, device="cpu")
     asked = question(Task.REPORT_EN, DraftContext(modality="CR", body_part="CHEST", view="PA"))
 
     there, here = remote.generate(asked, [picture], 200), local.generate(asked, [picture], 200)

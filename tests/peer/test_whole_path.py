@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
 from installation import Installation, all_sent
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from servers import Orthanc, dcmtk, running_orthanc, wait_until
 from servers.mllp import MllpListener, field, running_mllp_listener
 
@@ -21,12 +23,6 @@ from dicom_node.sample import chest_film
 pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.timeout(300)]
 ACCESSION = "exam Number"
 CANARY = "CANARY^نزار"
-
-
-@pytest.fixture
-def ris(tmp_path: Path) -> Iterator[MllpListener]:
-    with running_mllp_listener(tmp_path) as listener:
-        yield listener
 
 
 def peers(orthanc: Orthanc, ris: MllpListener) -> str:
@@ -43,15 +39,70 @@ port = {ris.port}
 """
 
 
-def test_a_film_becomes_two_srs_in_orthanc_and_one_oru_at_a_foreign_ris(
-    tmp_path: Path, fresh_orthanc: Orthanc, ris: MllpListener
-) -> None:
-    with Installation(tmp_path / "site", more=peers(fresh_orthanc, ris)) as site:
-        site.storescu(chest_film())
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a film that went the whole path left with everybody.
+
+    Attributes:
+        study: From our database, once everything was delivered.
+        shown: What `taqrir show --json` tells of it.
+        checked: What `taqrir check` prints.
+        documents: Files of the PACS by SOP Instance UID.
+        messages: Of the RIS, as it parsed them.
+        texts: Log, page of metrics and the broker's memory, by name.
+    """
+
+    film: Dataset
+    study: dict[str, Any]
+    shown: dict[str, Any]
+    status: dict[str, Any]
+    checked: str
+    documents: dict[str, bytes]
+    messages: list[Any]
+    texts: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    folder = tmp_path_factory.mktemp("path")
+    film = dcmread(chest_film())
+    film.SpecificCharacterSet = "ISO_IR 192"
+    film.PatientName = CANARY
+    film.PatientID = "CANARY-7"
+    film.save_as(folder / "film.dcm")
+    (folder / "orthanc").mkdir()
+    with (
+        running_orthanc(folder / "orthanc") as orthanc,
+        running_mllp_listener(folder) as ris,
+        Installation(folder / "site", more=peers(orthanc, ris)) as site,
+    ):
+        site.storescu(folder / "film.dcm")
         study = site.await_delivered(ACCESSION, all_sent)
-        checked = site.run("check")
+        wait_until(site.heartbeats, timeout=40)
+        page = urlopen(f"http://127.0.0.1:{site.metrics_port}/metrics").read()
         shown = json.loads(site.run("show", ACCESSION, "--json").stdout)
-        status = site.status()
+        status, checked = site.status(), site.run("check").stdout
+        documents, messages = orthanc.files("SR"), ris.messages()
+    texts = {"metrics": page, "log": site.log.read_bytes()}
+    for path in (site.data / "broker").rglob("*"):
+        if path.is_file():
+            texts[path.name] = path.read_bytes()
+    return Outcome(
+        film=film,
+        study=study,
+        shown=shown,
+        status=status,
+        checked=checked,
+        documents=documents,
+        messages=messages,
+        texts=texts,
+    )
+
+
+def test_a_film_becomes_two_srs_in_orthanc_and_one_oru_at_a_foreign_ris(
+    outcome: Outcome, tmp_path: Path
+) -> None:
+    study, shown, status = outcome.study, outcome.shown, outcome.status
 
     assert shown["state"] == "IN_REVIEW"
     assert [row["event"] for row in shown["timeline"]] == [
@@ -65,17 +116,15 @@ def test_a_film_becomes_two_srs_in_orthanc_and_one_oru_at_a_foreign_ris(
         "DRAFTING",
         "IN_REVIEW",
     ]
-    received = fresh_orthanc.files("SR")
     sent = {row["uid"]: row for row in study["deliveries"] if row["kind"] == "sr"}
-    assert set(received) == set(sent)
-    film = dcmread(chest_film(), stop_before_pixels=True)
+    assert outcome.documents.keys() == sent.keys()
     texts = {n["language"]: n["sections"] for n in study["drafts"][0]["report"]["narratives"]}
-    for uid, data in received.items():
+    for uid, data in outcome.documents.items():
         path = tmp_path / f"{uid}.dcm"
         path.write_bytes(data)
         document = dcmread(path)
-        assert document.StudyInstanceUID == film.StudyInstanceUID
-        assert document.PatientID == film.PatientID
+        assert document.StudyInstanceUID == outcome.film.StudyInstanceUID
+        assert document.PatientID == outcome.film.PatientID
         assert document.CompletionFlag == standing(ReportStatus.DRAFT).completion_flag == "PARTIAL"
         assert document.VerificationFlag == "UNVERIFIED"
         complaints = subprocess.run(
@@ -85,19 +134,32 @@ def test_a_film_becomes_two_srs_in_orthanc_and_one_oru_at_a_foreign_ris(
         for section in texts[sent[uid]["language"]]:
             for line in section["text"].splitlines():
                 assert line.encode() in data
-    assert len(ris.messages()) == 1
-    by_name = {segment["name"]: segment for segment in ris.messages()[0]}
+    (message,) = outcome.messages
+    by_name = {segment["name"]: segment for segment in message}
     assert field(by_name["MSH"], 18) == [[["UNICODE UTF-8"]]]
     assert field(by_name["OBR"], 25) == [[["R"]]]
-    assert checked.stdout.count("ok  ") == 6
+    assert outcome.checked.count("ok  ") == 6
+
+
+def test_no_patient_stands_in_a_log_a_metric_or_a_broker_message(outcome: Outcome) -> None:
+    texts = outcome.texts
+    assert any(b"taqrir.draft" in text for text in texts.values())  # the broker's memory was read
+    for name, text in texts.items():
+        assert b"CANARY" not in text, name
+        assert "نزار".encode() not in text, name
+        assert b"\\u0646\\u0632" not in text, name
+    # It did go all the way.
+    assert CANARY.encode() in b"".join(outcome.documents.values())
+    assert "نزار" in str(outcome.messages)
 
 
 def test_a_pacs_that_routes_everything_back_starts_no_loop(
-    tmp_path: Path, ris: MllpListener
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "orthanc").mkdir()
     with (
         running_orthanc(tmp_path / "orthanc", route_to="taqrir") as orthanc,
+        running_mllp_listener(tmp_path) as ris,
         Installation(tmp_path / "site", more=peers(orthanc, ris)) as site,
     ):
         orthanc.add_modality("taqrir", "TAQRIR", site.port)
@@ -122,31 +184,3 @@ def test_a_pacs_that_routes_everything_back_starts_no_loop(
     assert study["version"] == 1
     assert len(study["drafts"]) == 1
     assert [row["kind"] for row in study["deliveries"]].count("sr") == 2
-
-
-def test_no_patient_stands_in_a_log_a_metric_or_a_broker_message(
-    tmp_path: Path, fresh_orthanc: Orthanc, ris: MllpListener
-) -> None:
-    film = dcmread(chest_film())
-    film.SpecificCharacterSet = "ISO_IR 192"
-    film.PatientName = CANARY
-    film.PatientID = "CANARY-7"
-    film.AccessionNumber = "A-1"
-    film.save_as(tmp_path / "canary.dcm")
-    with Installation(tmp_path / "site", more=peers(fresh_orthanc, ris)) as site:
-        site.storescu(tmp_path / "canary.dcm")
-        site.await_delivered("A-1", all_sent)
-        page = urlopen(f"http://127.0.0.1:{site.metrics_port}/metrics").read()
-        wait_until(lambda: site.status()["heartbeats"], timeout=40)
-    texts = {"metrics": page, "log": site.log.read_bytes()}
-    for path in (site.data / "broker").rglob("*"):
-        if path.is_file():
-            texts[path.name] = path.read_bytes()
-    assert any(b"taqrir.draft" in text for text in texts.values())  # the broker's memory was read
-    for name, text in texts.items():
-        assert b"CANARY" not in text, name
-        assert "نزار".encode() not in text, name
-        assert b"\\u0646\\u0632" not in text, name
-    # It did go all the way.
-    assert CANARY.encode() in b"".join(fresh_orthanc.files("SR").values())
-    assert "نزار" in str(ris.messages())

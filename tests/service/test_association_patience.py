@@ -140,10 +140,11 @@ def test_a_slow_sender_is_not_a_silent_one(node: Receiving) -> None:
         peer.associate()
         half = len(MESSAGE) // 2
         peer.send(MESSAGE[:half])
-        for at in range(half, half + 4):
-            time.sleep(0.6)
+        # More than twice as long as a silent one may be.
+        for at in range(half, half + 8):
+            time.sleep(0.3)
             peer.send(MESSAGE[at : at + 1])
-        peer.send(MESSAGE[half + 4 :])
+        peer.send(MESSAGE[half + 8 :])
         assert peer.status() == Status.SUCCESS
         peer.release()
     node.forget()

@@ -48,9 +48,8 @@ def orders_port() -> int:
     return free_port()
 
 
-@pytest.fixture
-def site(tmp_path: Path, pacs: DemoPacs, ris: DemoRis, orders_port: int) -> Iterator[Installation]:
-    more = f"""
+def peers(pacs: DemoPacs, ris: DemoRis, orders_port: int) -> str:
+    return f"""
 [[pacs]]
 name = "main"
 ae_title = "ARCHIVE"
@@ -63,7 +62,23 @@ port = {ris.port}
 [orders]
 port = {orders_port}
 """
-    with Installation(tmp_path / "site", more=more) as running:
+
+
+@pytest.fixture
+def site(tmp_path: Path, pacs: DemoPacs, ris: DemoRis, orders_port: int) -> Iterator[Installation]:
+    with Installation(tmp_path / "site", more=peers(pacs, ris, orders_port)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lasting_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation for tests that harm nothing; its one study is the chest film's."""
+    folder = tmp_path_factory.mktemp("up")
+    with (
+        DemoPacs("ARCHIVE", folder / "pacs") as pacs,
+        DemoRis(folder / "ris") as ris,
+        Installation(folder / "site", more=peers(pacs, ris, free_port())) as running,
+    ):
         yield running
 
 
@@ -180,12 +195,12 @@ def test_a_broker_killed_while_a_job_waits_loses_no_job(site: Installation, ris:
     assert len(ris.received) == 1
 
 
-def test_everything_killed_at_once_goes_on_after_a_restart(
+def test_everything_killed_at_once_leaves_no_process_and_goes_on_after_a_restart(
     site: Installation, pacs: DemoPacs, ris: DemoRis
 ) -> None:
     site.storescu(chest_film())
     site.await_state(ACCESSION, "DRAFTING")
-    site.kill_everything()
+    site.kill_everything()  # asserts that none is left
     site.start()
     site.await_delivered(ACCESSION, all_sent)
     assert recorded_drafts(site) == 1
@@ -193,13 +208,8 @@ def test_everything_killed_at_once_goes_on_after_a_restart(
     assert len(ris.received) == 1
 
 
-def test_a_second_up_on_the_same_folder_refuses(site: Installation) -> None:
-    done = site.run("up", code=2)
-    assert "already runs on this folder" in done.stderr
-    assert site.status()["studies"]["received"] == 0
-
-
-def test_status_counts_a_study_once_and_metrics_agree(site: Installation) -> None:
+def test_status_counts_a_study_once_and_metrics_agree(lasting_site: Installation) -> None:
+    site = lasting_site
     site.storescu(chest_film())
     site.storescu(chest_film())  # the same object again
     site.await_delivered(ACCESSION, all_sent)
@@ -209,10 +219,32 @@ def test_status_counts_a_study_once_and_metrics_agree(site: Installation) -> Non
     assert status["studies"]["received"] == 1
     assert status["studies"]["IN_REVIEW"] == 1
     assert status["deliveries"]["pacs:main"]["SENT"] == 2
-    wait_until(lambda: set(site.status()["heartbeats"]) == {"worker:draft", "worker:deliver"}, 40)
+    wait_until(lambda: site.heartbeats() == {"worker:draft", "worker:deliver"}, 40)
+    assert site.status()["heartbeats"].keys() == site.heartbeats()
     page = urlopen(f"http://127.0.0.1:{site.metrics_port}/metrics").read().decode()
     assert 'taqrir_studies{state="IN_REVIEW"} 1.0' in page
     assert 'taqrir_deliveries{destination="pacs:main",state="SENT"} 2.0' in page
+
+
+def test_a_second_up_on_the_same_folder_refuses(lasting_site: Installation) -> None:
+    before = lasting_site.status()["studies"]
+    done = lasting_site.run("up", code=2)
+    assert "already runs on this folder" in done.stderr
+    assert lasting_site.status()["studies"] == before
+
+
+def test_send_names_what_is_not_dicom_and_exits_with_1(
+    lasting_site: Installation, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no DICOM")
+    (folder / "film.dcm").write_bytes(chest_film().read_bytes())
+    done = lasting_site.run("send", str(folder), str(tmp_path / "missing"), "--json", code=1)
+    answer = json.loads(done.stdout)
+    assert answer["accepted"] == 1
+    assert any("notes.txt" in problem for problem in answer["problems"])
+    assert any("missing" in problem for problem in answer["problems"])
 
 
 def test_a_pacs_that_comes_up_late_gets_each_object_once(tmp_path: Path) -> None:
@@ -249,19 +281,3 @@ def test_a_wrong_setting_refuses_the_start_and_names_it(tmp_path: Path) -> None:
     done = site.run("up", code=2)
     line = site.config.read_text().splitlines().index("[nodes]") + 1
     assert f"{site.config}:{line}: unknown setting nodes" in done.stderr
-
-
-def test_no_process_outlives_up(site: Installation) -> None:
-    site.kill_everything()  # asserts that none is left
-
-
-def test_send_names_what_is_not_dicom_and_exits_with_1(site: Installation, tmp_path: Path) -> None:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    (folder / "notes.txt").write_text("no DICOM")
-    (folder / "film.dcm").write_bytes(chest_film().read_bytes())
-    done = site.run("send", str(folder), str(tmp_path / "missing"), "--json", code=1)
-    answer = json.loads(done.stdout)
-    assert answer["accepted"] == 1
-    assert any("notes.txt" in problem for problem in answer["problems"])
-    assert any("missing" in problem for problem in answer["problems"])

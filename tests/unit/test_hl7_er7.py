@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hl7apy.exceptions import HL7apyException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,8 +65,9 @@ def test_the_same_calls_give_the_same_bytes() -> None:
 
 def test_a_field_that_the_version_does_not_have_is_a_bug() -> None:
     writer = Er7Writer("ORU_R01", version="2.3.1")
-    with pytest.raises(HL7apyException):
-        writer.add("OBX", {18: "x"})
+    for name, number in (("OBX", 18), ("OBX", 0), ("MSA", 1), ("ZZZ", 1)):
+        with pytest.raises(ValueError, match=name):
+            writer.add(name, {number: "x"})
 
 
 def test_an_unknown_version_is_refused() -> None:

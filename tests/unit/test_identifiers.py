@@ -15,6 +15,7 @@ from core.identifiers import (
     document_series_uid,
     document_uid,
     message_control_id,
+    report_uid,
 )
 from core.report import Language
 
@@ -94,6 +95,7 @@ def test_every_uid_is_valid(study: str, version: int, kind: str, language: Langu
     for uid in (
         document_uid(study, version, kind, language),
         document_series_uid(study, version, kind, language),
+        report_uid(study),
     ):
         assert UID.fullmatch(uid)
         assert len(uid) <= 44

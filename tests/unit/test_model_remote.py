@@ -25,7 +25,13 @@ from PIL import Image
 from servers import free_port
 
 from core.drafting import ModelImage
-from core.errors import DraftCancelledError, PeerUnreachableError, PermanentError, TransientError
+from core.errors import (
+    DraftCancelledError,
+    PeerUnreachableError,
+    PermanentError,
+    PromptTooLongError,
+    TransientError,
+)
 from core.report import FrameReference
 from model.generation import GenerationRequest
 from model.remote import RemoteEngine, Server
@@ -187,6 +193,21 @@ def test_a_refusal_is_told_in_the_servers_own_words(
     server.act = json_answer(status, {"error": {"message": "max context is\n4096 tokens"}})
     with pytest.raises(PermanentError, match=f"{status}: max context is 4096 tokens"):
         ask().generate(SECRET, [picture()])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 4096 tokens. However, you requested 5000.",
+        "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
+    ],
+)
+def test_a_prompt_that_is_too_long_for_the_server_is_known_as_one(
+    server: ScriptedModelServer, ask: Callable[..., RemoteEngine], words: str
+) -> None:
+    server.act = json_answer(400, {"error": {"message": words, "code": "context_length_exceeded"}})
+    with pytest.raises(PromptTooLongError):
+        ask().generate("Any nodule?", [picture()])
 
 
 @pytest.mark.parametrize(

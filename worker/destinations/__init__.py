@@ -12,6 +12,7 @@ from core.outbox import Planned
 from core.settings import Settings
 from worker.destinations.base import Archive, Destination, Issue, Item
 from worker.destinations.dicomweb import DicomwebDestination
+from worker.destinations.fhir import FhirDestination
 from worker.destinations.pacs import PacsDestination
 from worker.destinations.ris import RisDestination
 
@@ -39,6 +40,7 @@ def all_destinations(settings: Settings) -> list[Destination]:
     return [
         *all_archives(settings),
         *(RisDestination(settings, ris) for ris in settings.ris),
+        *(FhirDestination(settings, server) for server in settings.fhir),
     ]
 
 

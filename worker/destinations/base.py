@@ -14,6 +14,7 @@ from typing import Protocol
 
 from core.audit_messages import QueryObject
 from core.drafting import ModelImage
+from core.orders import OrderReference
 from core.report import Report, ReportStatus, StudyHeader
 from dicom_node.documents import DocumentReference
 
@@ -56,6 +57,7 @@ class EarlierDocument:
 
     Attributes:
         status: How finished its language was.
+        content: What this very destination was sent; None where another has it.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class EarlierDocument:
     uid: str
     report_version: int
     status: ReportStatus = ReportStatus.DRAFT
+    content: bytes | None = None
 
 
 def _no_images() -> Sequence[ModelImage]:
@@ -89,6 +92,7 @@ class Source:
     report_version: int
     created_at: datetime
     predecessor: EarlierDocument | None = None
+    order: OrderReference = field(default_factory=OrderReference)
     drafts_out: tuple[EarlierDocument, ...] = ()
     evidence: tuple[DocumentReference, ...] = ()
     load_images: Callable[[], Sequence[ModelImage]] = field(default=_no_images, repr=False)

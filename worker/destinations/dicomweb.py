@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from core.audit_messages import QueryObject
 from core.settings import Settings
 from core.settings_delivery import DicomwebSettings
-from core.tls_context import OwnPair, PeerTls
+from core.tls_context import peer_tls
 from dicom_node.header import read_header
 from worker.destinations import documents
 from worker.destinations.base import Issue, Item, Proof, Receipt, Recipient, Source
@@ -75,25 +75,10 @@ def web_peer_of(settings: Settings, service: DicomwebSettings) -> WebPeer:
     """Return how a service is called."""
     from dicom_node.dicomweb import WebPeer
 
-    tls = None
-    if service.tls is not None:
-        own = None
-        if service.tls.certificate is not None and service.tls.key is not None:
-            own = OwnPair(
-                setting=_SETTING,
-                certificate=settings.resolve(service.tls.certificate),
-                key=settings.resolve(service.tls.key),
-            )
-        tls = PeerTls(
-            trusted=settings.resolve(service.tls.trusted),
-            own=own,
-            verify_host=service.tls.verify_host,
-            setting=_SETTING,
-        )
     return WebPeer(
         url=service.url,
         answer_seconds=settings.delivery.timeout_seconds,
-        tls=tls,
+        tls=peer_tls(service.tls, settings.resolve, _SETTING),
         token=service.token.get_secret_value(),
         username=service.username,
         password=service.password.get_secret_value(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 from core.drafting import ModelImage
@@ -134,6 +135,22 @@ def render(settings: Settings, source: Source) -> bytes:
             return report_sr.build_sr(
                 report=source.report, context=context, language=_language(source)
             )
+
+
+def pdf_of(settings: Settings, source: Source) -> bytes | None:
+    """Return the pages alone, for whoever takes a PDF and no DICOM; none of a withdrawn report.
+
+    They are proved as they are made.
+
+    Raises:
+        TextIntegrityError: A text cannot be written so that it reads back as it was.
+    """
+    if source.report.status is ReportStatus.WITHDRAWN:
+        return None
+    from dicom_node import report_pdf
+
+    pages = replace(source, kind=DocumentKind.PDF, language="", predecessor=None)
+    return report_pdf.read_pdf(render(settings, pages))
 
 
 def verify(content: bytes, source: Source) -> None:

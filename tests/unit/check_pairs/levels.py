@@ -48,6 +48,8 @@ SOUND_LEVELS = [
     ),
 ]
 FAULTY_PLACES = [
+    ("Fracture of the atlas.", "كسر في الفقرة المحورية."),
+    ("Fracture of the odontoid process.", "كسر في الأطلس."),
     ("Consolidation in the right upper lobe.", "تصلد في الفص السفلي الأيمن."),
     ("Nodule in the left lower zone.", "عقيدة في المنطقة العلوية اليسرى."),
     ("Atelectasis of the right middle lobe.", "انخماص الفص العلوي الأيمن."),
@@ -69,6 +71,8 @@ FAULTY_PLACES = [
     ("Haemorrhage in the thalamus.", "نزف في المخيخ."),
 ]
 SOUND_PLACES = [
+    ("Fracture of the atlas.", "كسر في فقرة الأطلس."),
+    ("Axial CT along the long axis.", "تصوير مقطعي محوري على طول المحور."),
     ("Consolidation in the right upper lobe.", "تصلد في الفص العلوي الأيمن."),
     ("RLL consolidation.", "تصلد في الفص السفلي للرئة اليمنى."),
     ("Left basal atelectasis.", "انخماص في قاعدة الرئة اليسرى."),

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 FAULTY_NEGATIONS = [
+    ("Calcified nodule.", "عقيدة غير متكلسة."),
+    ("Displaced fracture of the fibula.", "كسر غير متبدل في الشظية."),
+    ("Noncalcified nodule.", "عقيدة متكلسة."),
+    ("Obstructing stone of the ureter.", "حصاة غير سادة في الحالب."),
+    ("There is no free fluid.", "يوجد سائل حر."),
+    ("No free air.", "يوجد هواء حر."),
+    ("Free fluid in the pelvis.", "لا يوجد سائل حر في الحوض."),
+    ("No midline shift.", "يوجد انزياح خفيف في الخط المتوسط."),
+    ("Negative for fracture.", "إيجابي للكسر."),
     ("No pleural effusion.", "يوجد انصباب جنبي."),
     ("There is a pleural effusion.", "لا يوجد انصباب جنبي."),
     ("No effusion or pneumothorax.", "لا يوجد انصباب ويوجد استرواح صدر."),
@@ -119,6 +128,13 @@ FAULTY_NEGATIONS = [
 ]
 
 SOUND_NEGATIONS = [
+    ("Noncalcified nodule.", "عقيدة غير متكلسة."),
+    ("Non-enhancing lesion.", "آفة غير معززة."),
+    ("Non-specific lesion.", "آفة غير نوعية."),
+    ("Nonspecific lesion.", "آفة غير نوعية."),
+    ("Non-contrast CT of the head is normal.", "تصوير مقطعي للرأس دون تباين طبيعي."),
+    ("There is no free fluid.", "لا يوجد سائل حر."),
+    ("The abdomen is free of fluid.", "البطن خال من السوائل."),
     ("No pleural effusion.", "لا يوجد انصباب جنبي."),
     ("No effusion or pneumothorax.", "لا انصباب ولا استرواح."),
     ("No effusion or pneumothorax.", "لا يوجد انصباب أو استرواح صدر."),

@@ -6,6 +6,7 @@ cases in which the code is raised all the same; a faulty case may rightly raise 
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -135,6 +136,7 @@ class Quality:
     stopped: tuple[tuple[Case, set[str]], ...]
 
 
+@functools.cache
 def measure() -> Quality:
     """Run every case through the checks."""
     found, faulty, false_alarms = Counter[str](), Counter[str](), Counter[str]()

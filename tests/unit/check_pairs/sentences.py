@@ -4,6 +4,48 @@ from __future__ import annotations
 
 SOUND_REPORTS = [
     (
+        "There is a 5 mm nonobstructing stone in the lower pole of the right kidney.",
+        "توجد حصاة غير سادة 5 مم في القطب السفلي للكلية اليمنى.",
+    ),
+    ("Nondisplaced fracture of the fibula.", "كسر غير متبدل في الشظية."),
+    ("Both knees show mild osteoarthritis.", "فصال عظمي خفيف في الركبتين."),
+    (
+        "Old healed fractures of the right 5th and 6th ribs.",
+        "كسور قديمة ملتئمة في الضلعين الأيمنين الخامس والسادس.",
+    ),
+    (
+        "Ground-glass opacities in the upper lobes, more on the right.",
+        "عتامات زجاجية مطحونة في الفصين العلويين، أكثر في الجهة اليمنى.",
+    ),
+    (
+        "Bilateral breast tissue is heterogeneously dense. No suspicious mass. BI-RADS 1.",
+        "نسيج الثديين كثيف بشكل غير متجانس. لا توجد كتلة مشتبهة. BI-RADS 1.",
+    ),
+    (
+        "Dermoscopy: asymmetric pigmented lesion of 7 mm with atypical network.",
+        "تنظير الجلد: آفة مصطبغة غير متناظرة قياسها 7 مم مع شبكة لا نموذجية.",
+    ),
+    (
+        "Fundus photograph of the right eye: cup-to-disc ratio 0.4, no haemorrhage, no exudate.",
+        "صورة قاع العين اليمنى: نسبة الكأس إلى القرص 0.4، لا نزف ولا نضح.",
+    ),
+    (
+        "Single live intrauterine pregnancy, cephalic presentation. Fetal weight 2400 g.",
+        "حمل وحيد حي داخل الرحم بمجيء رأسي. وزن الجنين 2400 غ.",
+    ),
+    (
+        "The liver is enlarged, measuring 18 cm, with diffuse fatty infiltration.",
+        "الكبد متضخم بقياس 18 سم مع ارتشاح دهني منتشر.",
+    ),
+    (
+        "Comminuted intra-articular fracture of the distal right radius.",
+        "كسر مفتت داخل المفصل في النهاية البعيدة للكعبرة اليمنى.",
+    ),
+    (
+        "Small bilateral pleural effusions, larger on the left, with bibasal atelectasis.",
+        "انصبابات جنبية صغيرة ثنائية الجانب، أكبر في الجهة اليسرى، مع انخماص قاعدي ثنائي الجانب.",
+    ),
+    (
         (
             "There is a small right pleural effusion with adjacent atelectasis. No "
             "pneumothorax. The heart is normal in size."

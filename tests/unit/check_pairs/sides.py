@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 FAULTY_SIDES = [
+    (
+        "Mild right-to-left midline shift.",
+        "انزياح خفيف في الخط المتوسط من اليسار إلى اليمين.",
+    ),
+    ("Shunt from left to right.", "تحويلة من اليمين إلى اليسار."),
+    ("Left MCA infarct.", "احتشاء في منطقة الشريان الدماغي الأوسط الأيمن."),
+    ("OD: drusen.", "العين اليسرى: براريق."),
+    ("The right atrium is enlarged.", "الأذين الأيسر متضخم."),
     ("There is a left pleural effusion.", "يوجد انصباب جنبي أيمن."),
     ("Right lower lobe consolidation.", "تصلد في الفص السفلي الأيسر."),
     ("Consolidation in the right lung.", "تصلد في الرئة اليسرى."),
@@ -101,6 +109,8 @@ FAULTY_SIDES = [
 ]
 
 SOUND_SIDES = [
+    ("Right-to-left midline shift.", "انزياح الخط المتوسط من اليمين إلى اليسار."),
+    ("Right and left nodules.", "عقيدات يسرى ويمنى."),
     ("There is a left pleural effusion.", "يوجد انصباب جنبي أيسر."),
     ("Right lower lobe consolidation.", "تصلد في الفص السفلي الأيمن."),
     ("Consolidation in the right lung and in the left.", "تصلد بالرئة اليمنى وباليسرى."),
