@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import Any
 
 import pytest
-from harness import ScriptedRis, Site, film, film_of_another_patient, one_database
+from harness import ScriptedPacs, ScriptedRis, Site, film, film_of_another_patient, one_database
 from harness.feed import final_report, hear, keep, merge, message, order, segment
 from harness.films import new_uid
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from sqlalchemy import select
 
@@ -280,12 +282,13 @@ def test_an_earlier_report_of_the_feed_reaches_the_model(site: Site) -> None:
     assert told(site) == [("", "Stable nodule.")]
 
 
+@one_database
 @pytest.mark.parametrize("kind", ["ADT^A40^ADT_A39", "ADT^A18", "ADT^A34", "ADT^A36"])
 def test_a_merge_by_message_while_drafting_is_what_sr_and_oru_carry(
     make_site: Callable[..., Site], kind: str
 ) -> None:
-    with ScriptedRis() as ris:
-        site = make_site(ris={"main": ris.port})
+    with ScriptedRis() as ris, ScriptedPacs() as pacs:
+        site = make_site(ris={"main": ris.port}, pacs={"main": pacs.port})
         content = message(kind, "PID|||P9||New^Name", "MRG|P1")
         site.drafter.during = lambda: hear(site, content)
         site.take_in(film())
@@ -293,8 +296,9 @@ def test_a_merge_by_message_while_drafting_is_what_sr_and_oru_carry(
 
     pid = parse(ris.received[0])
     assert (pid.text("PID", 3), pid.text("PID", 5)) == ("P9", "New")
-    with reading(site.engine) as session:
-        assert store.header_of(session, store.get(session, 1)).patient.id == "P9"
+    documents = [dcmread(BytesIO(content)) for content in pacs.received]
+    patients = [(document.PatientID, str(document.PatientName)) for document in documents]
+    assert patients == [("P9", "New^Name")] * 2
 
 
 def test_results_wait_from_the_moment_a_merge_is_stored_until_it_is_followed(
