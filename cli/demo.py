@@ -295,7 +295,7 @@ def _truth_against_draft(truth: Any, studies: Sequence[dict[str, Any]]) -> str:
     known = truth_of(findings_of(truth.case))
     lines = [
         "Phantom: truth against draft (trained on synthetic phantoms; no clinical meaning)",
-        f"  {'':<20}{'truth':<12}" + "".join(f"{language:<12}" for language in Language),
+        f"  {'':<20}{'truth':<16}" + "".join(f"{language:<16}" for language in Language),
     ]
     texts = _texts_of(study)
     said = [read_report(texts[lang], lang) if lang in texts else NOTHING for lang in Language]
@@ -304,7 +304,7 @@ def _truth_against_draft(truth: Any, studies: Sequence[dict[str, Any]]) -> str:
             (" and ".join(sorted(r.sides.get(name, ()))) or "yes") if name in r.affirmed else "-"
             for r in (known, *said)
         )
-        lines.append(f"  {name:<20}" + "".join(f"{cell:<12}" for cell in cells))
+        lines.append(f"  {name:<20}" + "".join(f"{cell:<16}" for cell in cells))
     return "\n".join(lines)
 
 
