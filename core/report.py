@@ -9,7 +9,7 @@ that a draft can never look like a report.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -238,16 +238,6 @@ class Report:
         """The languages that are as finished as the report says it is, in their order."""
         languages = (narrative.language for narrative in self.narratives)
         return tuple(one for one in languages if self.status_of(one) is self.status)
-
-    def only(self, languages: tuple[Language, ...]) -> Report:
-        """Return the report with the narratives of some languages.
-
-        Raises:
-            ValueError: A final report would lose a language that was signed.
-        """
-        kept = tuple(n for n in self.narratives if n.language in languages)
-        withdrawn = tuple(one for one in self.withdrawn if one in languages)
-        return replace(self, narratives=kept, withdrawn=withdrawn)
 
     def narrative(self, language: Language) -> Narrative:
         """Return the narrative in a language.

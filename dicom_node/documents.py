@@ -23,17 +23,6 @@ class Purpose(StrEnum):
     PRELIMINARY = "121362"
 
 
-class LanguageLayout(StrEnum):
-    """How the languages of a report stand in structured reports.
-
-    SEPARATE: a document each, by TID 2000. BILINGUAL: both in one document, for sites whose viewers
-    show only one; TID 2000 does not allow that, since it knows one language at the root.
-    """
-
-    SEPARATE = "separate"
-    BILINGUAL = "bilingual"
-
-
 class KeyObjectTitle(StrEnum):
     """What a Key Object Selection says of its objects (PS3.16 CID 7010).
 

@@ -272,7 +272,11 @@ def test_a_report_that_contradicts_itself_cannot_be_made(attributes: dict[str, A
 
 def test_a_language_that_the_report_does_not_have_cannot_be_signed() -> None:
     with pytest.raises(ValueError):
-        signed(Language.AR).only((Language.EN,))
+        replace(
+            fake_report(languages=(Language.EN,)),
+            status=ReportStatus.SIGNED,
+            signature=a_signature(Language.AR),
+        )
 
 
 @pytest.mark.parametrize(
