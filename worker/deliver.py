@@ -21,7 +21,6 @@ from core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
     PermanentError,
-    TaqrirError,
     TransientError,
 )
 from core.lifecycle import DeliveryState
@@ -45,15 +44,11 @@ def deliver(parts: Parts, delivery_id: int) -> bool:
     delivery = _claim(parts, delivery_id)
     if delivery is None:
         return False
-    if reason := before_sending.look(parts, delivery):
-        with writing(parts.engine) as session:
-            channels.let_go(session, delivery.destination, at=parts.clock())
-            _finish(parts, session, delivery, DeliveryState.DROPPED, reason)
-        _ring_next(parts, delivery)
-        return True
-    receipt = Receipt()
+    receipt, obstacle = Receipt(), ""
     try:
-        receipt = _attempt(parts, delivery)
+        obstacle = before_sending.look(parts, delivery)
+        if not obstacle:
+            receipt = _attempt(parts, delivery)
     except TransientError as error:
         return _postpone(parts, delivery, error)
     except PermanentError as error:
@@ -63,7 +58,11 @@ def deliver(parts: Parts, delivery_id: int) -> bool:
         return _postpone(parts, delivery, TransientError(f"unexpected {type(error).__name__}"))
     else:
         problem = None
-    _end(parts, delivery, receipt, problem)
+    if obstacle:
+        _drop(parts, delivery, obstacle)
+    else:
+        _end(parts, delivery, receipt, problem)
+    _ring_next(parts, delivery)
     return True
 
 
@@ -136,13 +135,18 @@ def _postpone(parts: Parts, delivery: Delivery, error: TransientError) -> bool:
         failing_since = _note_channel(parts, session, delivery, error, at=at)
         since = min(delivery.first_attempt_at or at, failing_since or at)
         if at - since > timedelta(hours=limits.give_up_hours):
-            words = f"given up after {limits.give_up_hours:g} h: {_in_words(error)}"
-            _finish(parts, session, delivery, DeliveryState.PARKED, words)
+            why = f"given up after {limits.give_up_hours:g} h: {error}"
+            _finish(parts, session, delivery, DeliveryState.PARKED, why, words=error.words)
             return True
         wait = _wait(parts, delivery.attempts)
         until = at + timedelta(seconds=wait)
         outbox.postpone(
-            session, delivery, at=at, until=until, actor=parts.name, reason=_in_words(error)
+            session,
+            delivery,
+            at=at,
+            until=until,
+            actor=parts.name,
+            reason=_in_words(str(error), error.words),
         )
     _log.warning(
         "delivery_postponed",
@@ -174,6 +178,12 @@ def _note_channel(
     return max(since, delivery.created_at) if since is not None else None
 
 
+def _drop(parts: Parts, delivery: Delivery, reason: str) -> None:
+    with writing(parts.engine) as session:
+        channels.let_go(session, delivery.destination, at=parts.clock())
+        _finish(parts, session, delivery, DeliveryState.DROPPED, reason)
+
+
 def _end(
     parts: Parts, delivery: Delivery, receipt: Receipt, problem: PermanentError | None
 ) -> None:
@@ -186,15 +196,15 @@ def _end(
         if problem is None:
             _finish(parts, session, delivery, DeliveryState.SENT, receipt.note, receipt=receipt)
         else:
-            _finish(parts, session, delivery, DeliveryState.PARKED, _in_words(problem))
+            words = problem.words
+            _finish(parts, session, delivery, DeliveryState.PARKED, str(problem), words=words)
     if is_back:
         _log.info("destination_is_back", destination=delivery.destination)
-    _ring_next(parts, delivery)
 
 
-def _in_words(error: TaqrirError) -> str:
+def _in_words(sentence: str, words: str) -> str:
     """Return a sentence, with the peer's own words behind it."""
-    return f"{error} It said: {error.words}" if error.words else str(error)
+    return f"{sentence} It said: {words}" if words else sentence
 
 
 def _finish(
@@ -204,15 +214,17 @@ def _finish(
     state: DeliveryState,
     reason: str,
     *,
+    words: str = "",
     receipt: Receipt | None = None,
 ) -> None:
+    """Write how an attempt ended; a peer's own words may name a patient, and are not audited."""
     outbox.finish(
         session,
         delivery,
         state,
         at=parts.clock(),
         actor=parts.name,
-        reason=reason,
+        reason=_in_words(reason, words),
         is_doubtful=receipt is not None and receipt.is_doubtful,
     )
     auditing.tell_delivery(parts, session, delivery, state, reason)

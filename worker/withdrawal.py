@@ -16,6 +16,7 @@ from io import BytesIO
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 
 from core import store, versions
@@ -43,8 +44,13 @@ def withdraw_ended(parts: Parts) -> int:
         studies = _standing(session)
     count = 0
     for study in studies:
-        with writing(parts.engine) as session:
-            count += withdraw(session, parts, store.get(session, study, lock=True))
+        try:
+            with writing(parts.engine) as session:
+                count += withdraw(session, parts, store.get(session, study, lock=True))
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # noqa: BLE001  one study's border: it stops no other's
+            _log.error("withdrawal_crashed", study=study, exc_info=error)
     return count
 
 
@@ -98,7 +104,7 @@ def withdraw(session: Session, parts: Parts, study: Study) -> bool:
         return False
     report = from_json(draft.report)
     out = versions.objects_out(session, study.id, before=draft.report_version + 1)
-    if standing(report.status).is_final or not out:
+    if standing(report.status).is_final or not out or out[0][1].origin == Origin.WITHDRAWN:
         return False
     changes: dict[str, Any] = {"against": draft.report_version}
     if study.reason_code == _OTHER_PATIENT:

@@ -16,6 +16,7 @@ from harness import (
     Timing,
     abort,
     add_patient,
+    captured_logs,
     film,
     one_database,
     report_object,
@@ -611,3 +612,42 @@ def test_an_archive_that_never_answers_is_left_in_time(make_site: Callable[..., 
         assert _states(site) == [PENDING, PENDING]
         first = site.deliveries()[0][0].next_attempt_at
         assert first - site.clock() == timedelta(seconds=5)
+
+
+@one_database
+def test_a_peers_own_words_stand_in_the_timeline_and_in_neither_log_nor_audit_trail(
+    make_site: Callable[..., Site],
+) -> None:
+    def refuse(event: object) -> Dataset:
+        del event
+        answer = Dataset()
+        answer.Status, answer.ErrorComment = 0xC000, "CANARY^Zahra is unknown"
+        return answer
+
+    with ScriptedPacs([refuse]) as pacs, captured_logs() as logs:  # type: ignore[list-item]
+        site = make_site(pacs={"main": pacs.port})
+        site.take_in(film())
+        site.deliver_due()
+
+    assert _states(site) == [PARKED, SENT]
+    assert _reason(site).endswith("It said: CANARY^Zahra is unknown")
+    assert "CANARY" not in logs.getvalue()
+    audit = b"".join(p.read_bytes() for p in (site.settings.data_dir / "audit").iterdir())
+    assert b"C000" in audit
+    assert b"CANARY" not in audit
+
+
+@one_database
+def test_a_draft_that_cannot_be_read_is_postponed_and_holds_no_other(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        site.take_in(film())
+        site.take_in(film())
+        with site.writing() as session:
+            session.get_one(Draft, 1).report = "{}"
+        site.deliver_due()
+
+        assert [d.state for d, _ in site.deliveries(2)] == [SENT, SENT]
+        assert _reason(site) == "unexpected KeyError"

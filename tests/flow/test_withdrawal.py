@@ -243,3 +243,22 @@ def test_a_withdrawal_that_waits_is_dropped_when_a_newer_draft_comes(
     states = [(d.draft_id, d.state) for d, _ in site.deliveries()]
     assert [state for draft, state in states if draft == 3] == [DeliveryState.DROPPED] * 2
     assert [_predecessor(d) for d in _sent(site)[2:]] == [d.SOPInstanceUID for d in _sent(site)[:2]]
+
+
+def test_a_draft_that_nobody_has_is_not_withdrawn_a_second_time(
+    make_site: Callable[..., Site], pacs: ScriptedPacs
+) -> None:
+    site = make_site(pacs={"main": pacs.port})
+    image = film()
+    site.take_in(image)
+    site.deliver_due()
+    _withhold(site, image)
+    _end(site)
+    site.take_in(film(image.StudyInstanceUID))
+    # Never sent: the next one fails before it was.
+    _fail(site, image)
+    _end(site)
+
+    assert site.state() is State.FAILED
+    assert len(_sent(site)) == 4
+    assert site.events().count("draft_withdrawn") == 1

@@ -172,7 +172,7 @@ def test_the_node_image_installs_no_model_and_nobody_runs_as_root() -> None:
     recipe = _text("deploy/Dockerfile")
     (node, worker) = re.findall(r"'\.\[(.+)\]'", recipe)
 
-    assert set(worker.split(",")) - set(node.split(",")) == {"model"}
+    assert set(worker.split(",")) - set(node.split(",")) == {"model", "pages"}
     assert "USER taqrir" in recipe.split(" AS base\n")[1].split("\nFROM ")[0]
     for copied in re.findall(r"^COPY (?!--)(.+) \S+$", recipe, re.MULTILINE):
         assert all((ROOT / name).exists() for name in copied.split())
