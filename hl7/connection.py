@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -174,11 +175,10 @@ def _has_word(connection: socket.socket) -> bool:
     connection.settimeout(0)
     try:
         connection.recv(1)
-    except (BlockingIOError, TimeoutError):
+    except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
         return False
-    except OSError as error:
-        # TLS says in its own way that there is nothing.
-        return "WANT_READ" not in type(error).__name__.upper() and "SSLWantRead" not in repr(error)
+    except OSError:
+        return True
     return True
 
 
