@@ -301,6 +301,25 @@ def test_a_merge_by_message_while_drafting_is_what_sr_and_oru_carry(
     assert patients == [("P9", "New^Name")] * 2
 
 
+@one_database
+def test_a_structured_report_repeats_the_order_of_its_study(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        hear(site, order(number="PL7"))
+        site.take_in(film())
+        site.deliver_due()
+
+    for document in (dcmread(BytesIO(content)) for content in pacs.received):
+        (request,) = document.ReferencedRequestSequence
+        assert request.PlacerOrderNumberImagingServiceRequest == "PL7"
+        assert request.AccessionNumber == document.AccessionNumber
+        (procedure,) = request.RequestedProcedureCodeSequence
+        assert (procedure.CodeValue, procedure.CodeMeaning) == ("7", "Chest")
+    assert len(pacs.received) == 2
+
+
 def test_results_wait_from_the_moment_a_merge_is_stored_until_it_is_followed(
     make_site: Callable[..., Site],
 ) -> None:

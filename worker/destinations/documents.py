@@ -9,7 +9,8 @@ from importlib.metadata import version
 from core.drafting import ModelImage
 from core.errors import PermanentError
 from core.identifiers import DocumentKind, document_series_uid, document_uid
-from core.report import Language, ReportStatus, standing
+from core.orders import OrderReference
+from core.report import Language, ReportStatus, RequestReference, standing
 from core.settings import Settings
 from dicom_node import key_image, key_objects, report_sr
 from dicom_node.documents import (
@@ -197,7 +198,27 @@ def _context(source: Source) -> DocumentContext:
         created_at=source.created_at.astimezone(),
         software_version=version("taqrir"),
         predecessors=tuple(_predecessors(source)),
+        requests=_requests(source),
         evidence=source.evidence,
+    )
+
+
+def _requests(source: Source) -> tuple[RequestReference, ...]:
+    """Return the order that the study was made for; none where none is known."""
+    order, header = source.order, source.header
+    if order == OrderReference():
+        return ()
+    procedure = order.procedure
+    return (
+        RequestReference(
+            accession_number=header.accession_number,
+            accession_issuer=header.accession_issuer,
+            placer_order_number=order.placer_number,
+            filler_order_number=order.filler_number,
+            procedure_id=order.requested_procedure_id,
+            procedure_description=procedure.meaning,
+            procedure_code=(procedure.code, procedure.scheme, procedure.meaning),
+        ),
     )
 
 
