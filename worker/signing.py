@@ -8,7 +8,7 @@ version that somebody has read; where another is current by now, it is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -23,37 +23,22 @@ from core.report import (
     Addendum,
     Finding,
     Language,
-    Narrative,
     Report,
     ReportStatus,
-    Signature,
     from_json,
 )
 from core.tables import Draft, Study
 from dicom_node.sr_reading import check_text
 from worker.issuing import issue
 from worker.parts import Parts
-from worker.rechecking import recheck
+from worker.signed_text import Reader, check_reader, signature_of, signed_report
 from worker.withdrawal import withdraw
+
+__all__ = ["Decision", "Reader", "addend", "correct", "reject", "sign"]
 
 _log = log(__name__)
 _DRAFTS = frozenset((Origin.MODEL, Origin.RENEWED))
-_LONGEST_NAME, _LONGEST_ID, _LONGEST_REASON = 300, 64, 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """Who decides.
-
-    Attributes:
-        name: In DICOM form (``Darwish^Mona=درويش^منى``) or as it is spoken.
-        id: How the site knows the reader.
-        account: Of the operating system, or of the page: who was at the keyboard.
-    """
-
-    name: str = field(repr=False)
-    id: str = field(repr=False)
-    account: str
+_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +98,7 @@ def sign(
         if draft.origin not in _DRAFTS:
             raise SigningRefusedError(f"Version {version} is no draft.")
         report = from_json(draft.report)
-        signed, edits, findings = _signed(
+        signed, edits, findings = signed_report(
             parts, report, edited, languages, reader, status=ReportStatus.SIGNED
         )
         decision = Decision(
@@ -155,7 +140,7 @@ def correct(
     with writing(parts.engine) as session:
         row, draft = _look(session, study, version, State.SIGNED)
         report = from_json(draft.report)
-        signed, edits, findings = _signed(
+        signed, edits, findings = signed_report(
             parts, report, edited, languages, reader, status=ReportStatus.CORRECTED
         )
         if not edits:
@@ -200,7 +185,7 @@ def addend(
         report = from_json(draft.report)
         addendum = Addendum(
             texts=tuple((language, texts[language]) for language in languages),
-            signature=_signature(parts, reader, languages),
+            signature=signature_of(parts, reader, languages),
         )
         added = replace(report, status=ReportStatus.ADDENDED, addenda=(*report.addenda, addendum))
         number = _record(
@@ -230,7 +215,7 @@ def reject(parts: Parts, study: int, *, version: int, reader: Reader, reason: st
     words = " ".join(reason.split())
     if not words or len(words) > _LONGEST_REASON:
         raise SigningRefusedError(f"A reason takes 1 to {_LONGEST_REASON} letters.")
-    _check_reader(reader)
+    check_reader(reader)
     with writing(parts.engine) as session:
         row, draft = _look(session, study, version, State.IN_REVIEW)
         at = parts.clock()
@@ -272,99 +257,6 @@ def _look(session: Session, study: int, version: int, state: State) -> tuple[Stu
     return row, draft
 
 
-def _signed(
-    parts: Parts,
-    report: Report,
-    edited: Report | None,
-    languages: tuple[Language, ...],
-    reader: Reader,
-    *,
-    status: ReportStatus,
-) -> tuple[Report, list[dict[str, str]], tuple[Finding, ...]]:
-    """Return the report as it is signed, what was changed in it, and what the checks say.
-
-    Raises:
-        SigningRefusedError: The text may not be signed.
-    """
-    present = [narrative.language for narrative in report.narratives]
-    if not languages or len(set(languages)) != len(languages):
-        raise SigningRefusedError("Name each language that is signed once, at least one.")
-    if missing := [language for language in languages if language not in present]:
-        raise SigningRefusedError(f"The report has no text in {', '.join(missing)}.")
-    _require_sections_once(edited or report)
-    edits = _edits(report, edited or report, languages)
-    narratives = report.narratives
-    if edited is not None:
-        narratives = tuple(
-            edited.narrative(n.language) if n.language in languages else n
-            for n in report.narratives
-        )
-    for narrative in narratives:
-        for section in narrative.sections:
-            check_text(section.text)
-    others = tuple(language for language in present if language not in languages)
-    signed = replace(
-        report,
-        narratives=narratives,
-        status=status,
-        signature=_signature(parts, reader, languages),
-        withdrawn=others if edits else tuple(o for o in report.withdrawn if o in others),
-        # They are of the draft's sentences.
-        confidences=(),
-    )
-    findings = recheck(signed, languages)
-    signed = replace(signed, findings=findings)
-    if signed.blocking:
-        reasons = " ".join(finding.message for finding in signed.blocking)
-        raise SigningRefusedError(f"English and Arabic say different things: {reasons}")
-    return signed, edits, findings
-
-
-def _require_sections_once(report: Report) -> None:
-    for narrative in report.narratives:
-        kinds = [section.kind for section in narrative.sections]
-        if len(set(kinds)) != len(kinds):
-            raise SigningRefusedError(f"A section stands twice in {narrative.language}.")
-
-
-def _edits(report: Report, edited: Report, languages: tuple[Language, ...]) -> list[dict[str, str]]:
-    """Return what was changed, section by section.
-
-    Raises:
-        SigningRefusedError: A language was changed that is not signed, or is missing.
-    """
-    there = {narrative.language for narrative in edited.narratives}
-    if missing := [language for language in languages if language not in there]:
-        raise SigningRefusedError(f"The edited report has no text in {', '.join(missing)}.")
-    edits = [
-        edit
-        for narrative in report.narratives
-        if narrative.language in there
-        for edit in _differences(narrative, edited.narrative(narrative.language))
-    ]
-    if others := {edit["language"] for edit in edits} - set(languages):
-        raise SigningRefusedError(
-            f"The text in {', '.join(sorted(others))} was changed and is not signed: name that "
-            "language too, or leave it as it was."
-        )
-    return edits
-
-
-def _differences(read: Narrative, signed: Narrative) -> list[dict[str, str]]:
-    before = {section.kind: section.text for section in read.sections}
-    after = {section.kind: section.text for section in signed.sections}
-    return [
-        {
-            "language": read.language,
-            "section": kind,
-            "before": before.get(kind, ""),
-            "after": after.get(kind, ""),
-        }
-        for kind in dict.fromkeys((*before, *after))
-        if before.get(kind, "") != after.get(kind, "")
-    ]
-
-
 def _record(session: Session, parts: Parts, made: _Version) -> int:
     """Write the new version, the study's state and what is told of it; return its number."""
     at, row, reader = parts.clock(), made.study, made.reader
@@ -403,29 +295,6 @@ def _record(session: Session, parts: Parts, made: _Version) -> int:
     _audit(parts, row, reader, words)
     _log.info("report_decided", study=row.id, kind=made.event, version=number)
     return number
-
-
-def _signature(parts: Parts, reader: Reader, languages: tuple[Language, ...]) -> Signature:
-    _check_reader(reader)
-    return Signature(
-        reader_name=reader.name.strip(),
-        reader_id=reader.id.strip(),
-        signed_at=parts.clock().astimezone(),
-        languages=languages,
-        organisation=parts.settings.signing.organisation,
-    )
-
-
-def _check_reader(reader: Reader) -> None:
-    for what, text, longest in (
-        ("name", reader.name, _LONGEST_NAME),
-        ("id", reader.id, _LONGEST_ID),
-    ):
-        is_blank = not text.strip("^= \t")
-        if is_blank or len(text) > longest or not text.isprintable() or "\\" in text:
-            raise SigningRefusedError(
-                f"The reader's {what} takes 1 to {longest} printable letters without a backslash."
-            )
 
 
 def _actor(reader: Reader) -> str:
