@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import psutil
 from servers import dcmtk, free_port, wait_until
+from servers.process import ending_with_us
 from sqlalchemy.orm import Session
 
 from cli.look import describe_study
@@ -87,7 +88,15 @@ port = {self.metrics_port}
         out = self.folder / "out.txt"
         with self.log.open("ab") as log, out.open("wb") as text:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cli", "up", "--config", str(self.config)],
+                [
+                    *ending_with_us(),
+                    sys.executable,
+                    "-m",
+                    "cli",
+                    "up",
+                    "--config",
+                    str(self.config),
+                ],
                 stdout=text,
                 stderr=log,
                 start_new_session=True,

@@ -70,6 +70,12 @@ def _last_words(log: Path) -> str:
     return log.read_text(errors="replace")[-2000:] if log.exists() else ""
 
 
+def ending_with_us() -> list[str]:
+    """Return what stands before a command to stop it also when pytest itself is killed."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+
+
 @contextmanager
 def running(
     command: Sequence[str | Path],
@@ -80,17 +86,14 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program until the block ends; its output goes to `log`.
 
-    A session of its own keeps Ctrl-C for pytest, which then stops the program; setpriv's death
-    signal stops it when pytest itself is killed.
+    A session of its own keeps Ctrl-C for pytest, which then stops the program.
 
     Raises:
         AssertionError: It ended or did not become ready; its last words are quoted.
     """
-    setpriv = shutil.which("setpriv")
-    prefix = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*prefix, *command],
+            [*ending_with_us(), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
