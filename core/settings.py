@@ -28,7 +28,7 @@ from core.settings_node import (
     SenderSettings,
 )
 from core.settings_orders import OrdersSettings
-from core.settings_types import AETitle, HL7Code, Name, Port, Seconds, Section
+from core.settings_types import AETitle, HL7Code, Languages, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
 _SHIPPED_MODEL = Path("model/demo")
@@ -100,9 +100,7 @@ class RisSettings(Section):
         "UNICODE UTF-8",
         description="MSH-18, and what the bytes are; a text that does not fit is not sent",
     )
-    languages: tuple[Language, ...] = Field(
-        (Language.EN, Language.AR), min_length=1, description="languages that it takes"
-    )
+    languages: Languages = Field((Language.EN, Language.AR), description="languages that it takes")
     one_message: bool = Field(
         default=True, description="all languages in one message; false: a message for each"
     )
@@ -174,9 +172,7 @@ class ModelSettings(Section):
             "rest, `auto` any model of transformers by its own processor, `remote` a server"
         ),
     )
-    languages: tuple[Language, ...] = Field(
-        (Language.EN, Language.AR), description="languages of a draft"
-    )
+    languages: Languages = Field((Language.EN, Language.AR), description="languages of a draft")
     arabic: ArabicSource = Field(
         ArabicSource.TRANSLATE,
         description=(

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from core.report import Language
-from core.settings_types import Name, Section
+from core.settings_types import Languages, Name, Section
 
 
 def _check_url(value: str) -> str:
@@ -99,9 +99,7 @@ class FhirSettings(Section):
             "which it must allow"
         ),
     )
-    languages: tuple[Language, ...] = Field(
-        (Language.EN, Language.AR), min_length=1, description="languages that it takes"
-    )
+    languages: Languages = Field((Language.EN, Language.AR), description="languages that it takes")
     pdf: bool = Field(default=False, description="send the report as PDF along")
     patient_system: str = Field("", description="URI of the system of patient numbers")
     order_system: str = Field("", description="URI of the system of accession numbers")

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from core.character_sets import check_character_set
+from core.report_status import Language
 
 
 def _check_ae_title(value: str) -> str:
@@ -17,12 +18,19 @@ def _check_ae_title(value: str) -> str:
     return value.strip()
 
 
+def _check_once_each(value: tuple[Language, ...]) -> tuple[Language, ...]:
+    if len(set(value)) != len(value):
+        raise ValueError("a language stands twice")
+    return value
+
+
 AETitle = Annotated[str, AfterValidator(_check_ae_title)]
 CharacterSetName = Annotated[str, AfterValidator(check_character_set)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
 # A coded element as HL7 writes it (CE): code, meaning, scheme.
 HL7Code = Annotated[str, Field(pattern=r"^[^^\s][^^]{0,19}\^[^^]{0,198}\^[^^]{0,20}$")]
+Languages = Annotated[tuple[Language, ...], Field(min_length=1), AfterValidator(_check_once_each)]
 Seconds = Annotated[float, Field(gt=0)]
 
 

@@ -1,5 +1,4 @@
 import re
-import time
 from collections import Counter
 
 import pytest
@@ -199,12 +198,11 @@ def test_every_word_that_is_no_heading_is_in_a_section(lines: list[str]) -> None
         )
 
 
-def test_a_line_without_end_is_read_in_a_moment() -> None:
-    began = time.process_time()
+@pytest.mark.timeout(120)
+def test_a_line_without_end_ends_within_the_time_of_a_test() -> None:
+    # What grew with the square of the length would take hours.
     for piece in ("# * ", "=", "- ", " ", "1. ", "FINDINGS ", "Findings/", "ا", "(", "**", ". **"):
         parse_report(piece * (200_000 // len(piece)), EN)
-    # Anything that grew with the square of the length would take minutes.
-    assert time.process_time() - began < 60
 
 
 def test_a_text_that_imitates_our_headings_makes_no_section_of_its_own() -> None:

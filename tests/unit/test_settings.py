@@ -180,6 +180,11 @@ def test_two_destinations_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "two [[pacs]] are called main" in _refusal(tmp_path, row * 2)
 
 
+@pytest.mark.parametrize("languages", ['["en", "en"]', "[]"])
+def test_each_language_stands_once_and_one_at_least(tmp_path: Path, languages: str) -> None:
+    assert "model.languages" in _refusal(tmp_path, f"[model]\nlanguages = {languages}\n")
+
+
 def test_a_refusal_of_the_whole_file_names_no_variable_that_is_right(tmp_path: Path) -> None:
     row = '[[pacs]]\nname = "main"\nae_title = "A"\nhost = "h"\n'
 
