@@ -159,19 +159,33 @@ class Batch:
     # The thread
 
     def _run(self) -> None:
-        self._prepare()
-        with torch.inference_mode():
-            while self._has_work():
-                joining: list[Generation] = []
-                try:
-                    self._drop_given_up()
-                    joining = self._take()
-                    if joining:
-                        self._join(joining)
-                    if self._active:
-                        self._step()
-                except Exception as error:  # noqa: BLE001 - told to whoever waits for an answer
-                    self._recover(error, joining)
+        try:
+            self._prepare()
+            with torch.inference_mode():
+                self._work()
+        except BaseException as error:
+            # Not even the recovery went well; nobody may wait for ever.
+            with self._lock:
+                self._thread = None
+                left = [*self._active.values(), *(item[2] for item in self._waiting)]
+                self._waiting.clear()
+                self._active.clear()
+            for sequence in left:
+                _fail(sequence, TransientError(f"The model stopped: {type(error).__name__}."))
+            raise
+
+    def _work(self) -> None:
+        while self._has_work():
+            joining: list[Generation] = []
+            try:
+                self._drop_given_up()
+                joining = self._take()
+                if joining:
+                    self._join(joining)
+                if self._active:
+                    self._step()
+            except Exception as error:  # noqa: BLE001 - told to whoever waits for an answer
+                self._recover(error, joining)
 
     def _has_work(self) -> bool:
         """Wait for work; False ends the thread."""
@@ -355,8 +369,13 @@ class Batch:
         in_flight = [one for one in in_flight if not one.future.done()]
         self._active.clear()
         self._kept.clear()
-        self._decoder.clear()
-        free_memory()
+        try:
+            self._decoder.clear()
+            free_memory()
+        except Exception:
+            for one in in_flight:
+                _fail(one, error)
+            raise
         if not is_memory_error(error):
             _log.error("batch_failed", count=len(in_flight), exc_info=error)
             for one in in_flight:

@@ -176,6 +176,38 @@ def test_rows_are_given_again_without_a_trace_of_what_stood_in_them(
     assert [one.text for one in done] == [plain_text(engine, one) for one in asked]
 
 
+def test_a_row_that_holds_a_beginning_goes_to_whoever_needs_it() -> None:
+    decoder: Any = SimpleNamespace(cache=SimpleNamespace(rows=7))
+    batch = Batch(decoder, most_rows=7, end_ids=[], finish=lambda done: done)
+
+    def one(key: str) -> Generation:
+        return Generation(prompt=[1], prefix_key=key, limit=1, time_limit_seconds=1)
+
+    batch._active = {row: one("L") for row in (0, 1, 3, 4)}
+    batch._kept = {5: "K", 2: "K", 0: "L", 6: "M"}
+    first, other, second = one("K"), one("L"), one("K")
+
+    sharing = batch._give_rows([first, other, second])
+
+    assert [first.row, other.row, second.row] == [2, 6, 5]
+    assert sharing == {first: 2, other: 0, second: 5}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_thread_that_died(
+    engine: Engine, batch: Batch, pictures: list[ModelImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("an illegal memory access was encountered")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batch._decoder, "join", fail)
+        patched.setattr("model.batching.free_memory", fail)
+        with pytest.raises((TransientError, RuntimeError)):
+            engine.generate("x", [pictures[0]])
+    assert engine.generate("x", [pictures[0]]).token_count > 0
+
+
 def test_an_urgent_request_joins_before_those_that_waited_longer(
     engine: Engine, batch: Batch, pictures: list[ModelImage]
 ) -> None:
