@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -91,14 +93,21 @@ def _sweep(settings: Settings) -> None:
 def _prepare(settings: Settings) -> None:
     """Refuse a start that cannot come to anything, then bring the tables up to date."""
     from model.faults import SEVERITIES
-    from model.opening import check_models
 
     if unknown := sorted(set(settings.checks.severities) - set(SEVERITIES)):
         raise SettingsError(
             f"checks.severities names no check: {', '.join(unknown)}; docs/checks.md lists them"
         )
-    check_models(settings)
+    # In a process of its own: what calls this supervises others for months, and torch would stay.
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as apart:
+        apart.submit(_check_models, settings).result()
     open_database(settings)
+
+
+def _check_models(settings: Settings) -> None:
+    from model.opening import check_models
+
+    check_models(settings)
 
 
 def _broker_program(settings: Settings) -> list[Program]:
