@@ -85,6 +85,7 @@ def _facts_text(facts: dict[str, Any]) -> str:
         ("name", facts["name"] + demonstration),
         ("layout", facts["layout"]),
         ("architecture", facts["architecture"]),
+        ("conversation", facts["conversation"]),
         ("parameters", f"{facts['parameter_count'] / _BILLION:.3f} billion"),
         ("number formats", formats),
         ("weights", f"{_in_megabytes(facts['weight_bytes'])} in {len(facts['files'])} files"),

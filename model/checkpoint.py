@@ -15,11 +15,12 @@ import torch
 
 from core.errors import CheckpointError
 from core.report import ModelVersion
+from model.conversation_formats import ConversationFormat
 from model.fingerprint import read_name, read_version
 from model.layouts import CARD_NAME, Layout, read_blueprint
 from model.number_formats import AUTO, check_weights, number_format, quantize
 from model.plan import Plan, empty_model, make_plan
-from model.tokenizer import check_image_token, context_tokens, load_tokenizer
+from model.tokenizer import check_image_token, context_tokens, conversation_of, load_tokenizer
 from model.vision import ImageGeometry
 from model.weights import is_finite
 
@@ -40,6 +41,7 @@ class CheckpointInfo:
 
     Attributes:
         architecture: The class that the folder names.
+        conversation: Name of the conversation that it is asked in.
         geometry: How the vision tower cuts a picture.
         context_tokens: Longest row of tokens that the model was made for.
         weight_bytes: Size of the weight files.
@@ -55,6 +57,7 @@ class CheckpointInfo:
     is_demonstration: bool
     layout: Layout
     architecture: str
+    conversation: str
     geometry: ImageGeometry
     context_tokens: int
     weight_bytes: int
@@ -74,12 +77,14 @@ class LoadedModel:
 
     Attributes:
         model: A `LlavaForConditionalGeneration` in evaluation mode.
-        tokenizer: Its tokenizer, which knows llama-3's special tokens and ``<image>``.
+        tokenizer: Its tokenizer, which knows the conversation's special tokens and ``<image>``.
+        conversation: How it is asked.
         context_tokens: Prompt and answer together may not be longer.
     """
 
     model: Any
     tokenizer: Any
+    conversation: ConversationFormat
     geometry: ImageGeometry
     version: ModelVersion
     device: torch.device
@@ -104,6 +109,7 @@ def inspect_checkpoint(path: Path) -> CheckpointInfo:
         is_demonstration=is_demonstration,
         layout=blueprint.layout,
         architecture=blueprint.architecture,
+        conversation=conversation_of(blueprint, tokenizer).name,
         geometry=_geometry(plan.config),
         context_tokens=context_tokens(blueprint, tokenizer),
         weight_bytes=sum(file.stat().st_size for file in plan.files),
@@ -160,6 +166,7 @@ def load_checkpoint(
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
+        conversation=conversation_of(plan.blueprint, tokenizer),
         geometry=_geometry(plan.config),
         version=read_version(path, cache_file),
         device=place,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 from typing import Any
 
 from model.generation import Completion
@@ -42,12 +43,18 @@ def completion_of(
 
 def _text_ends(tokenizer: Any, tokens: Sequence[int], length: int) -> tuple[int, ...]:
     """Return how many letters stand after each token."""
+    backend = tokenizer.backend_tokenizer
+    try:
+        lengths = _streamed_lengths(backend, tokens)
+    except Exception:  # noqa: BLE001 - tokenizers raises bare Exception
+        # SentencePiece's bytes that make no letter change how those before them were read, and a
+        # stream gives up there.
+        lengths = [len(backend.decode(tokens[: end + 1])) for end in range(len(tokens))]
+    return tuple(min(longest, length) for longest in accumulate(lengths, max))
+
+
+def _streamed_lengths(backend: Any, tokens: Sequence[int]) -> list[int]:
     from tokenizers.decoders import DecodeStream
 
     stream = DecodeStream(skip_special_tokens=True)
-    ends: list[int] = []
-    written = 0
-    for token in tokens:
-        written += len(stream.step(tokenizer.backend_tokenizer, token) or "")
-        ends.append(min(written, length))
-    return tuple(ends)
+    return list(accumulate(len(stream.step(backend, token) or "") for token in tokens))

@@ -23,7 +23,8 @@ from model.checkpoint import open_plan
 from model.fingerprint import read_name, read_version
 from model.layouts import ARCHITECTURE, CARD_NAME
 from model.plan import Plan
-from model.prompts import BEGIN, END_OF_TURN, HEADER_END, HEADER_START, IMAGE, SYSTEM
+from model.prompts import IMAGE
+from model.tokenizer import conversation_of
 from model.vision import CLIP_MEAN, CLIP_STD
 from model.weights import INDEX_SUFFIX, SAFETENSORS, is_finite
 
@@ -32,30 +33,6 @@ SHARD_BYTES = 4_000_000_000
 # Tokenizer and configuration, and what a file system takes for itself.
 _SPARE_BYTES = 100_000_000
 _SPARE_SHARE = 1.02
-
-# Both begin-of-text tokens stand here: what renders a chat template adds none of its own.
-_CHAT_TEMPLATE = f"""\
-{BEGIN}{BEGIN}{HEADER_START}system{HEADER_END}
-
-{SYSTEM}{END_OF_TURN}
-{{%- for message in messages -%}}
-{{{{ '{HEADER_START}' + message['role'] + '{HEADER_END}\\n\\n' }}}}
-{{%- if message['content'] is string -%}}
-{{{{ message['content'] }}}}
-{{%- else -%}}
-{{%- set images = message['content'] | selectattr('type', 'equalto', 'image') | list -%}}
-{{%- for _ in images -%}}
-{{{{ '{IMAGE}' + ('\\n' if loop.last else ' ') }}}}
-{{%- endfor -%}}
-{{%- for part in message['content'] if part['type'] == 'text' -%}}
-{{{{ part['text'] }}}}
-{{%- endfor -%}}
-{{%- endif -%}}
-{{{{ '{END_OF_TURN}' }}}}
-{{%- endfor -%}}
-{{%- if add_generation_prompt -%}}
-{{{{ '{HEADER_START}assistant{HEADER_END}\\n\\n' }}}}
-{{%- endif -%}}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,14 +180,15 @@ def _write_weights(
 
 def _write_small_files(plan: Plan, tokenizer: Any, folder: Path) -> None:
     """Write configuration, tokenizer and what other programs read to prepare pictures."""
-    ends = [tokenizer.convert_tokens_to_ids(END_OF_TURN)]
+    conversation = conversation_of(plan.blueprint, tokenizer)
+    ends = conversation.end_ids(tokenizer)[:1]
     config = json.loads(plan.config.to_json_string())
     _write_json(folder / "config.json", {**config, "architectures": [ARCHITECTURE]})
     _write_json(
         folder / "generation_config.json",
         {"do_sample": False, "eos_token_id": ends, "pad_token_id": tokenizer.pad_token_id},
     )
-    tokenizer.chat_template = _CHAT_TEMPLATE
+    tokenizer.chat_template = conversation.chat_template
     tokenizer.save_pretrained(folder)
     edge = plan.config.vision_config.image_size
     pictures = {

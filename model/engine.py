@@ -24,7 +24,7 @@ from model.fingerprint import adapter_version
 from model.generation import DEFAULT_MAX_NEW_TOKENS, SEED, Completion, GenerationRequest
 from model.memory import memory_errors
 from model.number_formats import AUTO
-from model.prompts import END_OF_TEXT, END_OF_TURN, IMAGE, encode
+from model.prompts import IMAGE
 from model.site_adapters import SiteAdapters
 from model.vision import to_pixel_values
 
@@ -132,7 +132,7 @@ class Engine:
                     name: adapter_version(loaded.version, name, folder, self._cache_file)
                     for name, folder in self._adapters.items()
                 }
-                self._end_ids = _end_ids(loaded)
+                self._end_ids = loaded.conversation.end_ids(loaded.tokenizer)
                 self._batch = Batch(
                     Decoder(loaded),
                     most_rows=self._batch_size,
@@ -178,7 +178,7 @@ class Engine:
         loaded = self.load()
         self._require_adapter(request.adapter)
         with self._tokenizing:
-            prompt = encode(
+            prompt = loaded.conversation.encode(
                 loaded.tokenizer,
                 request.question,
                 image_count=len(request.images),
@@ -226,10 +226,3 @@ class Engine:
     def _set_threads(self) -> None:
         if self.load().model.num_parameters() < _SMALL_PARAMETERS:
             torch.set_num_threads(1)
-
-
-def _end_ids(loaded: LoadedModel) -> tuple[int, ...]:
-    """Return the tokens that end an answer: the turn's, and the text's where the model has one."""
-    vocabulary = loaded.tokenizer.get_vocab()
-    ends = (END_OF_TURN, END_OF_TEXT)
-    return tuple(vocabulary[token] for token in ends if token in vocabulary)

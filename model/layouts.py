@@ -215,6 +215,7 @@ def _check_training(folder: Path, content: Mapping[str, Any]) -> None:
     faults = {
         f"the projector {projector}, not mlp2x_gelu": projector != "mlp2x_gelu",
         f"the image features {feature}": feature not in _FEATURES,
+        "pictures seen at several scales (s2)": bool(content.get("s2")),
         "image tokens between start and end marks": bool(content.get("mm_use_im_start_end")),
         f"pictures cut into tiles ({aspect})": aspect.startswith("anyres"),
     }

@@ -1,7 +1,7 @@
 """Text from outside, for models whose conversation is written by a template of their own.
 
-There special tokens are recognised in plain text. BiMediX2's prompts are made token by token and do
-not need this.
+There special tokens are recognised in plain text, or marks are plain text themselves. BiMediX2's
+prompts are made token by token and do not need this.
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from core.errors import CheckpointError
+from model.conversation_formats import FORMATS, ConversationFormat, find_format
 from model.layouts import Blueprint
-from model.prompts import IMAGE, SPECIAL_TOKENS
+from model.prompts import IMAGE
 
 # The padding token that LLaVA's scripts for Llama 3 add.
 _PAD = "<pad>"
@@ -23,7 +25,8 @@ def load_tokenizer(blueprint: Blueprint) -> Any:
 
     folder = blueprint.tokenizer_folder
     if not (folder / "tokenizer.json").is_file():
-        raise CheckpointError(f"{folder} has no tokenizer: tokenizer.json is missing.")
+        hint = _hint(folder)
+        raise CheckpointError(f"{folder} has no tokenizer: tokenizer.json is missing.{hint}")
     try:
         # LLaVA's own model types are none of transformers': the file alone decides for them.
         loader: Any = PreTrainedTokenizerFast if blueprint.lacks_image_token else AutoTokenizer
@@ -32,18 +35,45 @@ def load_tokenizer(blueprint: Blueprint) -> Any:
         raise CheckpointError(f"The tokenizer in {folder} cannot be read: {error}") from None
     if blueprint.lacks_image_token:
         if tokenizer.pad_token is None:
-            tokenizer.add_special_tokens({"pad_token": _PAD})
+            tokenizer.add_special_tokens({"pad_token": tokenizer.unk_token or _PAD})
         if IMAGE not in tokenizer.get_vocab():
             tokenizer.add_tokens([AddedToken(IMAGE, special=True, normalized=False)])
-    known = tokenizer.get_vocab()
-    missing = [token for token in (*SPECIAL_TOKENS, IMAGE) if token not in known]
-    if missing:
-        raise CheckpointError(
-            f"The tokenizer in {folder} lacks {', '.join(missing)}, which the prompts need."
-        )
+    if IMAGE not in tokenizer.get_vocab():
+        raise CheckpointError(f"The tokenizer in {folder} lacks {IMAGE}, which the prompts need.")
+    conversation_of(blueprint, tokenizer)
     if blueprint.trained_tokens:
         tokenizer.model_max_length = min(tokenizer.model_max_length, blueprint.trained_tokens)
     return tokenizer
+
+
+def conversation_of(blueprint: Blueprint, tokenizer: Any) -> ConversationFormat:
+    """Return the conversation that a checkpoint is asked in.
+
+    Raises:
+        CheckpointError: Nobody knows it.
+    """
+    vocabulary = tokenizer.get_vocab()
+    kind = blueprint.config.text_config.model_type
+    found = find_format(kind, vocabulary)
+    if found is None:
+        lacking = {
+            known.name: [token for token in known.special_tokens if token not in vocabulary]
+            for known in FORMATS
+        }
+        reasons = [f"{name} needs {', '.join(lost)}" for name, lost in lacking.items() if lost]
+        raise CheckpointError(
+            f"The conversation that {blueprint.folder} was trained on is not known: of those that "
+            f"Taqrir has, {'; '.join(reasons)} in its tokenizer, and mistral_instruct is for a "
+            f'Mistral alone (this is a {kind}). A server may run it (model.engine = "remote").'
+        )
+    return found
+
+
+def _hint(folder: Path) -> str:
+    """Return what helps where LLaVA's training saved SentencePiece's own file alone."""
+    if not (folder / "tokenizer.model").is_file():
+        return ""
+    return " tokenizer.model alone is not read: put the base model's tokenizer.json beside it."
 
 
 def check_image_token(blueprint: Blueprint, tokenizer: Any) -> None:

@@ -29,6 +29,7 @@ from core.drafting import ModelImage
 from core.report import FrameReference, ModelVersion
 from model.batching import Batch, Generation
 from model.checkpoint import LoadedModel
+from model.conversation_formats import LLAMA3
 from model.decoding import Decoder
 from model.vision import ImageGeometry, to_pixel_values
 
@@ -84,6 +85,7 @@ def build(*, is_tiny: bool, device: torch.device) -> LoadedModel:
     return LoadedModel(
         model=model,
         tokenizer=None,
+        conversation=LLAMA3,
         geometry=ImageGeometry(size=vision.image_size, patch_size=vision.patch_size),
         version=ModelVersion(name="random", revision="000000000000"),
         device=device,

@@ -95,14 +95,19 @@ def make_tokenizer(*, has_pad: bool = True, has_image: bool = False) -> PreTrain
 
 
 def make_reference(
-    kind: str = "llama", seed: int = 7, dtype: torch.dtype = torch.float32
+    kind: str = "llama",
+    seed: int = 7,
+    dtype: torch.dtype = torch.float32,
+    *,
+    rows: int = GROWN_ROWS,
+    rope: dict[str, Any] | None = LLAMA_3_1_ROPE,
 ) -> LlavaForConditionalGeneration:
     """Return the model that every layout is to become, built by transformers alone."""
     text: Any
     if kind == "llama":
-        text = LlamaConfig(vocab_size=GROWN_ROWS, rope_scaling=LLAMA_3_1_ROPE, **TEXT)
+        text = LlamaConfig(vocab_size=rows, rope_scaling=rope, **TEXT)
     else:
-        text = MistralConfig(vocab_size=GROWN_ROWS, sliding_window=None, **TEXT)
+        text = MistralConfig(vocab_size=rows, sliding_window=None, **TEXT)
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**TOWER),
         text_config=text,
