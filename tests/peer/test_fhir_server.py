@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from result_samples import AR, EN, HOSTILE, MOMENT, REPORT, report_of, result_of, signed, withdrawn
+from harness.result_samples import (
+    AR,
+    EN,
+    HOSTILE,
+    MOMENT,
+    REPORT,
+    report_of,
+    result_of,
+    signed,
+    withdrawn,
+)
 from servers.fhir import FhirServer, running_fhir_server
 
 from core.errors import PeerRefusedError

@@ -12,9 +12,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from result_samples import (
+from harness.result_samples import (
     AR,
     EN,
     HEADER,
@@ -26,6 +24,8 @@ from result_samples import (
     signed,
     withdrawn,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.errors import PermanentError, TextIntegrityError
 from core.report import Report, ReportStatus, notices

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.result_samples import MOMENT, result_of
 from harness.scripted_web import ScriptedWeb
-from result_samples import MOMENT, result_of
 from servers import free_port
 from servers.certificates import Authority
 

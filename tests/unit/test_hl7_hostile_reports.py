@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from harness.er7_reader import components, read_segments
+from harness.result_samples import AR, EN, ENVELOPE, HEADER, HOSTILE, report_of, result_of, signed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from result_samples import AR, EN, ENVELOPE, HEADER, HOSTILE, report_of, result_of, signed
 
 from core.errors import UnwritableTextError
 from core.report import Language, Report, SectionKind

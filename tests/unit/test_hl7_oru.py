@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from result_samples import ENVELOPE, HEADER, HOSTILE, ORDER, REPORT, report_of, result_of
+from harness.result_samples import ENVELOPE, HEADER, HOSTILE, ORDER, REPORT, report_of, result_of
 
 from core.errors import PermanentError, TextIntegrityError, UnreadableMessageError
 from core.report import Language, Patient, Report, Section, SectionKind, StudyHeader, notices

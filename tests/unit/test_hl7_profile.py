@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from result_samples import ENVELOPE, ORDER, REPORT, result_of, signed, withdrawn
+from harness.result_samples import ENVELOPE, ORDER, REPORT, result_of, signed, withdrawn
 
 from core.report import Language, Report, ReportStatus, standing
 from hl7 import result_profile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from result_samples import AR, EN, ENVELOPE, ORDER, REPORT, result_of, signed, withdrawn
+from harness.result_samples import AR, EN, ENVELOPE, ORDER, REPORT, result_of, signed, withdrawn
 
 from core.errors import PermanentError, TextIntegrityError
 from core.report import Report, ReportStatus, SectionKind
