@@ -95,13 +95,18 @@ def test_messages_follow_each_other_on_one_connection() -> None:
 
 
 def test_a_connection_that_the_peer_closed_while_it_rested_is_opened_anew() -> None:
+    closed = threading.Semaphore(0)
+
     def once(connection: socket.socket, control_id: str) -> None:
         yes(connection, control_id)
         connection.shutdown(socket.SHUT_RDWR)
+        closed.release()
 
     with ris(once) as peer:
         for number in range(3):
             assert send("127.0.0.1", peer.port, message(f"M{number}")).control_id == f"M{number}"
+            # Not on its way any more: the connection rests, and is closed.
+            assert closed.acquire(timeout=20)
 
     assert [heard[-1] for heard in peer.heard] == ["M0", "M1", "M2"]
 
