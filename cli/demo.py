@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -92,7 +93,7 @@ def demo(
 
     # Both ways to be stopped leave nothing behind, also where a shell had SIGINT ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     with ExitStack() as stack:
         stage = stack.enter_context(_stage())
         truth = write_phantom(stage.folder, *_PHANTOM) if with_phantom else None
@@ -111,6 +112,21 @@ def demo(
         _summarise(stage, out)
         code = max(_exit_code(study) for study in studies)
     context.exit(code)
+
+
+# The signal is the whole process's.
+_interrupted = threading.Event()
+
+
+def _interrupt(*_: object) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
+def _stop_if_interrupted() -> None:
+    """Stop after a Ctrl-C that came inside a library's callback, where Python swallows it."""
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -207,6 +223,7 @@ def _await_node(stage: Stage, process: subprocess.Popen[bytes]) -> None:
 
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
+        _stop_if_interrupted()
         if process.poll() is not None:
             break
         try:
@@ -244,6 +261,7 @@ def _follow(stage: Stage, deadline: float) -> list[dict[str, Any]]:
     printed: dict[str, int] = {}
     try:
         while time.monotonic() < deadline:
+            _stop_if_interrupted()
             with database.reading(engine) as session:
                 rows = session.scalars(select(Study).order_by(Study.id)).all()
                 studies = [describe_study(session, row) for row in rows]
