@@ -9,6 +9,8 @@ import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from core import database, log, outbox
 from core.process import die_with_parent
 from core.settings_file import load
@@ -44,8 +46,12 @@ def _serve(config: Path, port: int, log_file: Path) -> None:
         OrdersListener(parts.settings, parts.engine).start()
         OrdersLoop(parts).start()
         while True:
-            with database.reading(parts.engine) as session:
-                due = outbox.due(session, at=parts.clock())
-            for delivery in due:
-                deliver(parts, delivery)
+            # A sending task that fails on the database is rung for again by the sweep.
+            try:
+                with database.reading(parts.engine) as session:
+                    due = outbox.due(session, at=parts.clock())
+                for delivery in due:
+                    deliver(parts, delivery)
+            except SQLAlchemyError:
+                log.log(__name__).exception("sending_failed")
             time.sleep(0.02)

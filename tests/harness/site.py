@@ -82,6 +82,8 @@ class Timing:
     timeout_seconds: float = 5
     # None but where a test is about them: each failure is then an attempt.
     quick_retries: int = 0
+    retry_seconds: float = 5
+    retry_max_seconds: float = 300
 
 
 def _rows(kind: str, ports: dict[str, int], line: str) -> str:
@@ -129,6 +131,8 @@ lease_seconds = {timing.lease_seconds}
 timeout_seconds = {timing.timeout_seconds}
 quick_retries = {timing.quick_retries}
 quick_retry_seconds = 0.01
+retry_seconds = {timing.retry_seconds}
+retry_max_seconds = {timing.retry_max_seconds}
 [database]
 url = "{database_url}"
 [broker]

@@ -29,6 +29,7 @@ from core import database, messages, ordering
 from core.database import reading
 from core.lifecycle import DeliveryState, MessageState, OrderState
 from core.order_tables import Hl7Message, Order
+from core.tables import Delivery
 from hl7.ack import read_ack
 from hl7.er7 import parse
 from hl7.frame import FrameReader, frame
@@ -50,6 +51,10 @@ class Victim:
         process = self._process = start_process(self._config, self.port, self._log)
         wait_until(lambda: not process.is_alive() or is_listening(self.port), timeout=60)
         assert process.is_alive(), self._log.read_text()[-2000:]
+
+    def told(self) -> str:
+        is_alive = self._process is not None and self._process.is_alive()
+        return f"alive: {is_alive}; its log ends:\n{self._log.read_text()[-4000:]}"
 
     def kill(self) -> None:
         assert self._process is not None
@@ -90,7 +95,8 @@ def run(folder: Path, seed: int) -> None:
     """Kill the process some times while messages come and results go; then count."""
     chance = random.Random(seed)  # noqa: S311  moments, not secrets
     with ScriptedRis() as ris:
-        timing = Timing(timeout_seconds=0.25)
+        # A busy machine answers late now and then: waits that double would outlast the test.
+        timing = Timing(timeout_seconds=0.5, retry_seconds=0.1, retry_max_seconds=1)
         site = Site(folder, ris={"main": ris.port}, timing=timing)
         database.migrate(site.engine)
         site.receive(
@@ -130,10 +136,24 @@ def run(folder: Path, seed: int) -> None:
                 site.are_all(DeliveryState.SENT, study) for study in range(1, _STUDIES + 1)
             )
 
-        wait_until(is_done, timeout=_SETTLE_SECONDS)
+        try:
+            wait_until(is_done, timeout=_SETTLE_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(_told(site, victim)) from error
         victim.kill()
         _count(site, contents, acknowledged, ris.received)
         site.close()
+
+
+def _told(site: Site, victim: Victim) -> str:
+    """Return what is known where the process comes to no end."""
+    with reading(site.engine) as session:
+        rows = [
+            (row.id, row.state, row.attempts, row.lease_until, row.next_attempt_at)
+            for row in session.scalars(select(Delivery))
+        ]
+        counts = messages.count_messages(session)
+    return f"{counts}\n{rows}\n{victim.told()}"
 
 
 def _count(site: Site, contents: list[bytes], acknowledged: set[str], results: list[bytes]) -> None:
