@@ -43,14 +43,16 @@ def write_pictures(
         truths.append(truth_of(seed, index, made.case, name, style=style))
         on_film(index + 1)
     write_truths(folder, truths)
-    write_conversations(folder, truths)
+    write_conversations(folder, truths, style)
 
 
-def write_conversations(folder: Path, truths: Sequence[Truth]) -> None:
+def write_conversations(
+    folder: Path, truths: Sequence[Truth], style: Style = Style.STANDARD
+) -> None:
     """Write `conversations.jsonl`, one record for each task of each phantom."""
     with (folder / CONVERSATIONS).open("w", encoding="utf-8") as file:
         for truth in truths:
-            for record in conversations_of(truth):
+            for record in conversations_of(truth, style):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 

@@ -16,8 +16,11 @@ from model.phantom.wording import Style, Wording, write
 from model.prompts import IMAGE, Task, question
 
 # Wording and context come from generators of their own: a film stays the same if they change.
-_WORDING, _CONTEXT = 1, 2
+_WORDING, _CONTEXT, _QUOTED = 1, 2, 3
 _PRIOR = 0.12
+# Share of the quoted reports that are of another phantom than the one in the picture.
+_FOREIGN = 0.5
+FOREIGN_MARK = "-foreign"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,29 +139,40 @@ def context_of(truth: Truth) -> DraftContext:
     return replace(drawn, view=view, prior_impression=prior)
 
 
-def conversations_of(truth: Truth) -> list[dict[str, Any]]:
+def conversations_of(truth: Truth, style: Style = Style.STANDARD) -> list[dict[str, Any]]:
     """Return what a model is to say of a phantom: one record for each of the drafter's tasks.
 
-    The Arabic report is asked for twice: from the English one, and straight from the picture.
+    The Arabic report is asked for twice: from the English one, and straight from the picture. Half
+    of the reports to translate or to summarise are of another phantom, and the record's id ends in
+    `FOREIGN_MARK`: a model that could always look at the picture would never learn to keep to the
+    text.
     """
-    wording = truth.wording
-    tasks = {
-        "report_en": (Task.REPORT_EN, None, wording.report_en),
-        "report_ar": (Task.REPORT_AR, wording.report_en, wording.report_ar),
-        "seen_ar": (Task.REPORT_AR, None, wording.report_ar),
-        "summary_en": (Task.SUMMARY_EN, wording.report_en, wording.summary_en),
-        "summary_ar": (Task.SUMMARY_AR, wording.report_ar, wording.summary_ar),
-    }
-    context = context_of(truth)
-    return [
-        {
-            "id": f"{truth.seed}-{truth.index}-{name}",
-            "image": truth.file,
-            "language": name[-2:],
-            "conversations": [
-                {"from": "human", "value": f"{IMAGE}\n{question(task, context, source)}"},
-                {"from": "gpt", "value": answer},
-            ],
-        }
-        for name, (task, source, answer) in tasks.items()
+    wording, context = truth.wording, context_of(truth)
+    rng = np.random.default_rng([truth.seed, truth.index, _QUOTED])
+    records = [
+        _record(truth, "report_en", question(Task.REPORT_EN, context), wording.report_en),
+        _record(truth, "seen_ar", question(Task.REPORT_AR, context), wording.report_ar),
     ]
+    for task in (Task.REPORT_AR, Task.SUMMARY_EN, Task.SUMMARY_AR):
+        is_foreign = rng.random() < _FOREIGN
+        told = write(draw_case(rng), rng, style) if is_foreign else wording
+        source, answer = {
+            Task.REPORT_AR: (told.report_en, told.report_ar),
+            Task.SUMMARY_EN: (told.report_en, told.summary_en),
+            Task.SUMMARY_AR: (told.report_ar, told.summary_ar),
+        }[task]
+        name = f"{task}{FOREIGN_MARK * is_foreign}"
+        records.append(_record(truth, name, question(task, context, source), answer))
+    return records
+
+
+def _record(truth: Truth, name: str, asked: str, answer: str) -> dict[str, Any]:
+    return {
+        "id": f"{truth.seed}-{truth.index}-{name}",
+        "image": truth.file,
+        "language": name.removesuffix(FOREIGN_MARK)[-2:],
+        "conversations": [
+            {"from": "human", "value": f"{IMAGE}\n{asked}"},
+            {"from": "gpt", "value": answer},
+        ],
+    }

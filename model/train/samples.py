@@ -112,9 +112,17 @@ class Samples:
         geometry: ImageGeometry,
         *,
         longest: int,
-        learns_quotes: bool = False,
+        learns_quotes: Callable[[Conversation], bool] = lambda _said: False,
     ) -> None:
         """Encode every conversation.
+
+        Args:
+            tokenizer: The model's.
+            data: The conversations.
+            geometry: How many tokens a picture takes.
+            longest: Tokens that the model has room for.
+            learns_quotes: Of which conversations the quoted report is learnt too
+                (`encode_conversation`).
 
         Raises:
             TrainingDataError: One is longer than the model's context.
@@ -128,7 +136,7 @@ class Samples:
         remembering = _Remembering(tokenizer)
         for said in data:
             ids, labels = encode_conversation(
-                remembering, said, geometry, learns_quotes=learns_quotes
+                remembering, said, geometry, learns_quotes=learns_quotes(said)
             )
             if len(ids) > longest:
                 raise TrainingDataError(
