@@ -9,7 +9,7 @@ from functools import partial
 import redis
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import broker, database
+from core import broker, database, migration
 from core.blobs import InstanceFiles
 from core.errors import TaqrirError
 from core.settings import EMBEDDED, PacsSettings, RisSettings, Settings
@@ -71,7 +71,7 @@ def _check_database(settings: Settings) -> str:
     url = database.database_url(settings)
     if url.startswith("sqlite") and not (settings.data_dir / "taqrir.db").exists():
         return "embedded, made at the first start"
-    found, newest = database.revisions(database.open_engine(url))
+    found, newest = migration.revisions(database.open_engine(url))
     pending = "" if found == newest else f", {newest} is made at the next start"
     return f"answers, tables at revision {found or 'none'}{pending}"
 

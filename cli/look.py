@@ -31,7 +31,8 @@ from core.clock import utcnow
 from core.database import reading
 from core.errors import TransientError
 from core.lifecycle import DeliveryState, State
-from core.queue import QUEUES, Doorbell
+from core.queue import Doorbell
+from core.queue_names import QUEUES
 from core.report import ReportStatus
 from core.settings import Settings
 from core.settings_file import masked

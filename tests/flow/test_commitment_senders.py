@@ -30,12 +30,12 @@ from servers import free_port
 from sqlalchemy import create_engine, delete, update
 
 from core import commitments
+from core.associations import Associations, OpenAssociation
 from core.clock import utcnow
 from core.database import reading
 from core.lifecycle import CommitmentState
 from core.tables import Instance, Study
 from dicom_node import commitment_evaluation
-from dicom_node.associations import Associations, OpenAssociation
 from dicom_node.commitment import CommitmentService
 from dicom_node.commitment_dataset import CommitmentReport, Reference, encode_dataset
 from dicom_node.commitment_report import finish_reports, report_due

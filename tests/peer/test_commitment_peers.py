@@ -31,7 +31,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, evt
 from servers import Orthanc, dcmtk, wait_until
 
-from core import database
+from core import migration
 from core.audit_events import Alert
 from core.errors import PeerRefusedError
 from core.lifecycle import CommitmentState, DeliveryState
@@ -56,7 +56,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
     def make(**options: object) -> Site:
         site = Site(tmp_path / "site", **options)  # type: ignore[arg-type]
-        database.migrate(site.engine)
+        migration.migrate(site.engine)
         sites.append(site)
         return site
 

@@ -17,7 +17,7 @@ from servers import dcmtk, free_port, running_orthanc, running_storescp, wait_un
 from servers.certificates import Authority, Pair
 
 from cli.main import taqrir
-from core import database
+from core import migration
 from core.errors import PeerUnreachableError
 from core.settings import PacsSettings, PacsTlsSettings
 from core.tls_context import OwnPair, PeerTls
@@ -66,7 +66,7 @@ trusted = "{authority.certificate}"
 {"".join(f'{name} = "{value}"' + chr(10) for name, value in rows.items())}""",
         )
         sites.append(site)
-        database.migrate(site.engine)
+        migration.migrate(site.engine)
         site.start_node()
         return site
 

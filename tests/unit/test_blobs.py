@@ -17,7 +17,7 @@ import pytest
 from harness import film, save
 from sqlalchemy import select
 
-from core import database
+from core import database, migration
 from core.blobs import InstanceFiles, describe, sync_folder
 from core.database import reading
 from core.tables import Instance, Study
@@ -313,7 +313,7 @@ def test_a_process_that_starts_again_leaves_what_others_are_writing(files: Insta
 @pytest.fixture
 def indexer(files: InstanceFiles) -> Iterator[Indexer]:
     engine = database.open_engine(f"sqlite:///{files.root / 'taqrir.db'}")
-    database.migrate(engine)
+    migration.migrate(engine)
     yield Indexer(engine, files)
     engine.dispose()
 

@@ -15,7 +15,7 @@ from harness.feed import message, order
 from servers.certificates import Authority
 from sqlalchemy import event, select, text
 
-from core import database
+from core import database, migration
 from core.clock import utcnow
 from core.database import reading
 from core.errors import SettingsError
@@ -60,7 +60,7 @@ class Listening:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("database") / "taqrir.db"
     engine = database.open_engine(f"sqlite:///{path}")
-    database.migrate(engine)
+    migration.migrate(engine)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     engine.dispose()

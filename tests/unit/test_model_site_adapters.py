@@ -12,7 +12,7 @@ import torch
 from harness import Site, film
 from harness.checkpoints import LINEAR, make_reference, wrap, write_hf
 
-from core import database
+from core import migration
 from core.drafting import ModelImage
 from core.errors import CheckpointError, PermanentError, SettingsError
 from core.report import FrameReference
@@ -130,7 +130,7 @@ def test_a_rule_chooses_the_adapter(folders: dict[str, Path], tmp_path: Path) ->
         rules=f'[model.adapters]\nchest = "{folders["chest"]}"\n'
         '[[rules]]\nname = "films"\nmodality = ["CR"]\nadapter = "chest"\npriority = "stat"\n',
     )
-    database.migrate(site.engine)
+    migration.migrate(site.engine)
     site.take_in(film())
     (asked,) = site.drafter.requests
     assert (asked.adapter, asked.is_urgent) == ("chest", True)
