@@ -14,7 +14,7 @@ from core.blobs import InstanceFiles
 from core.errors import TaqrirError
 from core.settings import EMBEDDED, PacsSettings, RisSettings, Settings
 from core.settings_delivery import DicomwebSettings, FhirSettings
-from core.settings_node import NodeTlsSettings
+from core.settings_node import NodeTlsSettings, SenderSettings
 
 _TIMEOUT_SECONDS = 5.0
 _MEGABYTE = 1 << 20
@@ -50,8 +50,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
         yield _ask(f"ris {ris.name}", partial(_check_ris, ris))
     for server in settings.fhir:
         yield _ask(f"fhir {server.name}", partial(_check_fhir, settings, server))
-    if not settings.senders:
-        yield Check(name="senders", is_ok=False, words="[[senders]] is empty: nobody may send")
+    yield from _check_senders(settings)
 
 
 def _ask(name: str, question: Callable[[], str | tuple[str, list[str]]]) -> Check:
@@ -115,6 +114,21 @@ def _check_node_tls(settings: Settings, tls: NodeTlsSettings) -> tuple[str, list
     warnings = check_tls(settings)
     asked = f"client certificate {tls.client_certificate}"
     return f"port {tls.port}, profile {tls.profile}, {asked}", warnings
+
+
+def _check_senders(settings: Settings) -> Iterator[Check]:
+    if not settings.senders:
+        yield Check(name="senders", is_ok=False, words="[[senders]] is empty: nobody may send")
+    for sender in settings.senders:
+        if sender.tls is not None:
+            yield _ask(f"sender {sender.ae_title}", partial(_check_sender, settings, sender))
+
+
+def _check_sender(settings: Settings, sender: SenderSettings) -> tuple[str, list[str]]:
+    from dicom_node.tls_check import check_sender_tls
+
+    warnings = check_sender_tls(settings, sender)
+    return f"commitment is reported to {sender.host}:{sender.port} over TLS", warnings
 
 
 def _check_pacs(settings: Settings, pacs: PacsSettings) -> tuple[str, list[str]]:

@@ -28,32 +28,11 @@ from core.settings_node import (
     SenderSettings,
 )
 from core.settings_orders import OrdersSettings
+from core.settings_tls import PacsTlsSettings
 from core.settings_types import AETitle, HL7Code, Languages, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
 _SHIPPED_MODEL = Path("model/demo")
-
-
-class PacsTlsSettings(Section):
-    """DICOM TLS towards an archive (PS3.15 B)."""
-
-    trusted: Path = Field(
-        description="PEM file of the authorities that sign the archive's certificate"
-    )
-    certificate: Path | None = Field(None, description="PEM file of our own certificate chain")
-    key: Path | None = Field(None, description="PEM file of our private key")
-    verify_host: bool = Field(
-        default=True,
-        description=(
-            "the archive's certificate must name `host`; false where it names nothing that we call"
-        ),
-    )
-
-    @model_validator(mode="after")
-    def _certificate_and_key_belong_together(self) -> PacsTlsSettings:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together: give both or neither")
-        return self
 
 
 class PacsSettings(Section):

@@ -14,8 +14,10 @@ from typing import Any
 from core.clock import Clock, utcnow
 from core.errors import SettingsError
 from core.settings import PacsSettings, Settings
+from core.settings_node import SenderSettings
 from core.tls_context import (
     OwnPair,
+    PeerTls,
     acceptor_context,
     load_pair,
     load_peer_tls,
@@ -60,7 +62,21 @@ def check_pacs_tls(settings: Settings, pacs: PacsSettings, *, clock: Clock = utc
     Raises:
         SettingsError: The archive could not be called with it; setting and file are named.
     """
-    tls = peer_tls(pacs.tls, settings.resolve)
+    return _check_peer(peer_tls(pacs.tls, settings.resolve), clock)
+
+
+def check_sender_tls(
+    settings: Settings, sender: SenderSettings, *, clock: Clock = utcnow
+) -> list[str]:
+    """Check what `[senders.tls]` of a sender names, as `check_tls` does.
+
+    Raises:
+        SettingsError: Nothing could be reported to it; setting and file are named.
+    """
+    return _check_peer(peer_tls(sender.tls, settings.resolve, "senders.tls"), clock)
+
+
+def _check_peer(tls: PeerTls | None, clock: Clock) -> list[str]:
     if tls is None:
         return []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

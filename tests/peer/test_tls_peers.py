@@ -19,7 +19,8 @@ from servers.certificates import Authority, Pair
 from cli.main import taqrir
 from core import migration
 from core.errors import PeerUnreachableError
-from core.settings import PacsSettings, PacsTlsSettings
+from core.settings import PacsSettings
+from core.settings_tls import PacsTlsSettings
 from core.tls_context import OwnPair, PeerTls
 from dicom_node.client import Peer, echo, send_files, store
 from worker.destinations.pacs import peer_of

@@ -14,9 +14,10 @@ from servers.certificates import Authority, Pair
 from cli.main import taqrir
 from core.clock import utcnow
 from core.errors import SettingsError
-from core.settings import PacsSettings, PacsTlsSettings, Settings
-from core.settings_node import NodeSettings, NodeTlsSettings
-from dicom_node.tls_check import check_pacs_tls, check_tls
+from core.settings import PacsSettings, Settings
+from core.settings_node import NodeSettings, NodeTlsSettings, SenderSettings
+from core.settings_tls import PacsTlsSettings, SenderTlsSettings
+from dicom_node.tls_check import check_pacs_tls, check_sender_tls, check_tls
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +43,17 @@ def _check_pacs(site: Authority, pair: Pair) -> list[str]:
     return check_pacs_tls(Settings(pacs=(pacs,)), pacs)
 
 
+def _check_sender(site: Authority, pair: Pair) -> list[str]:
+    tls = SenderTlsSettings(trusted=site.certificate, certificate=pair.certificate, key=pair.key)
+    sender = SenderSettings(ae_title="CT1", host="127.0.0.1", port=104, tls=tls)
+    return check_sender_tls(Settings(senders=(sender,)), sender)
+
+
 def test_files_that_will_do_give_no_warning(site: Authority) -> None:
     pair = site.issue("node", days=60)
     assert check_tls(_node(site, pair)) == []
     assert _check_pacs(site, pair) == []
+    assert _check_sender(site, pair) == []
 
 
 def test_without_tls_there_is_nothing_to_check() -> None:
@@ -66,6 +74,7 @@ def test_a_certificate_that_ends_within_a_month_is_a_warning(site: Authority) ->
     words = f"{pair.certificate} expires on {ends:%Y-%m-%d}"
     assert check_tls(_node(site, pair)) == [f"node.tls.certificate: {words}"]
     assert _check_pacs(site, pair) == [f"pacs.tls.certificate: {words}"]
+    assert _check_sender(site, pair) == [f"senders.tls.certificate: {words}"]
 
 
 def test_an_authority_that_ends_is_a_warning(tmp_path: Path) -> None:
@@ -175,3 +184,24 @@ def test_the_check_command_shows_them_as_json(
     node = json.loads(run_check(site.issue("old", days=-1), site, True)[0])
     assert not node["ok"]
     assert "it has expired" in node["words"]
+
+
+def test_the_check_command_looks_at_the_files_for_a_sender(tmp_path: Path) -> None:
+    file = tmp_path / "taqrir.toml"
+    file.write_text(
+        """\
+[[senders]]
+ae_title = "CT1"
+host = "127.0.0.1"
+port = 104
+[senders.tls]
+trusted = "none.pem"
+""",
+        encoding="utf-8",
+    )
+
+    printed = CliRunner().invoke(taqrir, ["check", "--config", str(file)]).stdout
+
+    [line] = [line for line in printed.splitlines() if "sender CT1" in line]
+    assert line.startswith("FAIL")
+    assert f"senders.tls.trusted: {tmp_path / 'none.pem'} cannot be read" in line
