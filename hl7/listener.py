@@ -22,7 +22,6 @@ from hl7.endpoint import Endpoint, Limits
 from hl7.reception import Reception
 
 _START_SECONDS = 30.0
-_SETTING = "orders.tls"
 
 
 class OrdersListener:
@@ -118,10 +117,14 @@ def tls_context(
     """
     if tls is None:
         return None
-    own = OwnPair(setting=_SETTING, certificate=resolve(tls.certificate), key=resolve(tls.key))
     return acceptor_context(
-        own,
+        own_pair(tls, resolve),
         profile="bcp195",
         client_certificate=tls.client_certificate,
         trusted=None if tls.trusted is None else resolve(tls.trusted),
     )
+
+
+def own_pair(tls: OrdersTlsSettings, resolve: Callable[[Path], Path]) -> OwnPair:
+    """Return the files of the certificate that the port for orders shows."""
+    return OwnPair(setting="orders.tls", certificate=resolve(tls.certificate), key=resolve(tls.key))
