@@ -12,8 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from core import broker, database
 from core.blobs import InstanceFiles
 from core.errors import TaqrirError
-from core.settings import EMBEDDED, PacsSettings, RisSettings, Settings
+from core.settings import EMBEDDED, Settings
 from core.settings_delivery import DicomwebSettings, FhirSettings
+from core.settings_destinations import PacsSettings, RisSettings
 from core.settings_node import NodeTlsSettings
 from core.settings_orders import OrdersTlsSettings
 

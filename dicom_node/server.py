@@ -20,7 +20,8 @@ from core.blobs import InstanceFiles
 from core.clock import Clock, utcnow
 from core.log import log
 from core.queue import Doorbell
-from core.settings import PacsSettings, Settings
+from core.settings import Settings
+from core.settings_destinations import PacsSettings
 from dicom_node.associations import Associations
 from dicom_node.commitment_report import finish_reports, report_due
 from dicom_node.completion import Completion

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.clock import Clock, utcnow
-from core.settings import PacsSettings, Settings
+from core.settings import Settings
+from core.settings_destinations import PacsSettings
 from core.tls_check import check_acceptor, check_peer
 from core.tls_context import peer_tls
 from dicom_node.tls import own_pair

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.clock import Clock, utcnow
-from core.settings import RisSettings, Settings
+from core.settings import Settings
+from core.settings_destinations import RisSettings
 from core.tls_check import check_acceptor, check_peer
 from core.tls_context import peer_tls
 from hl7.listener import own_pair

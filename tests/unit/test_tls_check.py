@@ -15,13 +15,8 @@ from servers.certificates import Authority, Pair
 from cli.main import taqrir
 from core.clock import utcnow
 from core.errors import SettingsError
-from core.settings import (
-    PacsSettings,
-    PacsTlsSettings,
-    RisSettings,
-    RisTlsSettings,
-    Settings,
-)
+from core.settings import Settings
+from core.settings_destinations import PacsSettings, PacsTlsSettings, RisSettings, RisTlsSettings
 from core.settings_node import NodeSettings, NodeTlsSettings
 from core.settings_orders import OrdersSettings, OrdersTlsSettings
 from dicom_node.tls_check import check_pacs_tls, check_tls
