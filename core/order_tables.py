@@ -46,7 +46,7 @@ class Hl7Message(Base):
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     # Type and trigger, such as ``ORM^O01``.
     kind: Mapped[str] = mapped_column(String(32), default="")
-    # Or may be one: its kind does not say.
+    # It says that patients are one, or its kind leaves that open.
     is_merge: Mapped[bool] = mapped_column(default=False)
     is_key_repeated: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(String(16))
