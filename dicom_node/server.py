@@ -22,7 +22,8 @@ from core.clock import Clock, utcnow
 from core.listening import open_listeners
 from core.log import log
 from core.queue import Doorbell
-from core.settings import PacsSettings, Settings
+from core.settings import Settings
+from core.settings_destinations import PacsSettings
 from dicom_node.commitment_report import finish_reports, report_due
 from dicom_node.completion import Completion
 from dicom_node.index import Indexer

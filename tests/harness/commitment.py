@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
-from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
 from sqlalchemy import select
 
@@ -35,6 +32,7 @@ from dicom_node.commitment_dataset import (
 from dicom_node.commitment_report import finish_reports, report_due
 from dicom_node.connecting import Peer, associate
 from harness.films import new_uid
+from harness.listening import ListeningEntity
 from harness.site import MODALITY, Site
 
 ARCHIVE = "ARCHIVE"
@@ -171,41 +169,7 @@ def instance_of(site: Site, dataset: Dataset) -> Instance:
         return session.scalars(query.order_by(Instance.id.desc())).first()  # type: ignore[return-value]
 
 
-class _Listener:
-    """A pynetdicom entity that listens."""
-
-    def __init__(self, ae_title: str, tls: ssl.SSLContext | None = None) -> None:
-        self.entity = AE(ae_title=ae_title)
-        self.port = 0
-        self._tls = tls
-
-    def handlers(self) -> list[Any]:
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        server = self.entity.start_server(
-            ("127.0.0.1", 0), block=False, evt_handlers=self.handlers(), ssl_context=self._tls
-        )
-        assert server is not None
-        assert server.socket is not None
-        self.port = server.socket.getsockname()[1]
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        stopping = threading.Thread(target=self.entity.shutdown)
-        stopping.start()
-        # The server looks twice a second whether it is to end, and after every connection.
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        stopping.join()
-
-
-class ListeningSender(_Listener):
+class ListeningSender(ListeningEntity):
     """A modality that takes reports on associations of ours.
 
     `roles` are the ones that it grants us, SCU and SCP; None: it passes over what we propose. With
@@ -243,7 +207,7 @@ class ListeningSender(_Listener):
 Act = Callable[["ScriptedArchive", Association, CommitmentRequest], None]
 
 
-class ScriptedArchive(_Listener):
+class ScriptedArchive(ListeningEntity):
     """An archive that stores, is asked for commitment, and then does as a test says.
 
     Args:

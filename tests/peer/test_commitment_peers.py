@@ -66,10 +66,6 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         site.close()
 
 
-def _states(site: Site) -> list[str]:
-    return [delivery.state for delivery, _ in site.deliveries()]
-
-
 # Orthanc asks us
 
 
@@ -148,13 +144,13 @@ def test_orthanc_confirms_what_it_was_sent_and_gets_again_what_it_lost(
     fresh_orthanc.add_modality("taqrir", node.ae_title, node.port)
     site.take_in(film())
     site.deliver_due()
-    assert _states(site) == [SENT, SENT]
+    assert site.states() == [SENT, SENT]
     (lost, _) = fresh_orthanc.instances()
     lost_uid = str(dcmread(BytesIO(fresh_orthanc.file(lost))).SOPInstanceUID)
     fresh_orthanc.request(f"/instances/{lost}", "DELETE")
 
     sweep_once(site.parts)
-    wait_until(lambda: SENT not in _states(site), timeout=20)
+    wait_until(lambda: SENT not in site.states(), timeout=20)
     denied = {a.uid: d.state for d, a in site.deliveries()}
     assert denied.pop(lost_uid) == DeliveryState.PENDING
     assert list(denied.values()) == [CONFIRMED]
@@ -164,7 +160,7 @@ def test_orthanc_confirms_what_it_was_sent_and_gets_again_what_it_lost(
     site.clock.advance(minutes=1)
     site.deliver_due()
     sweep_once(site.parts)
-    wait_until(lambda: _states(site) == [CONFIRMED, CONFIRMED], timeout=20)
+    wait_until(lambda: site.states() == [CONFIRMED, CONFIRMED], timeout=20)
     assert len(fresh_orthanc.instances()) == 2
 
 

@@ -19,7 +19,7 @@ from servers.certificates import Authority, Pair
 from cli.main import taqrir
 from core import migration
 from core.errors import PeerUnreachableError
-from core.settings import PacsSettings
+from core.settings_destinations import PacsSettings
 from core.settings_tls import PacsTlsSettings
 from core.tls_context import OwnPair, PeerTls
 from dicom_node.client import Peer, echo, send_files, store

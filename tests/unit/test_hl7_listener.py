@@ -332,5 +332,12 @@ def test_a_merge_is_marked_as_it_comes(start: Start) -> None:
             connection,
             message("ADT^A40^ADT_A39", "PID|||2", "MRG|1"),
             message("ADT^A08", "PID|||2"),
+            message("ADT", "EVN|A40", "PID|||2", "MRG|1"),
+            message("ADT", "EVN|A08", "PID|||2"),
         )
-    assert [row.is_merge for row in here.rows()] == [True, False]
+    assert [(row.kind, row.is_merge) for row in here.rows()] == [
+        ("ADT^A40", True),
+        ("ADT^A08", False),
+        ("ADT^A40", True),
+        ("ADT^A08", False),
+    ]
