@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from bench.wire import Sender, SmallImages
 from servers import free_port, wait_until
@@ -151,6 +152,13 @@ def _killed_the_first_time(folder: Path) -> str:
     return trace.read_text()
 
 
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _always_killed() -> None:
     os.kill(os.getpid(), 9)
 
@@ -170,6 +178,22 @@ def test_what_is_done_apart_is_done_again_where_it_is_killed_but_not_for_ever(
     assert apart(_killed_the_first_time, tmp_path) == "xx"
     with pytest.raises(TransientError, match="killed 3 times"):
         apart(_always_killed)
+
+
+def test_what_is_done_apart_ends_with_who_wanted_it(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    code = (
+        "import os, pathlib, sys, time; from core.footprint import apart\n"
+        "def wait(): pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)\n"
+        "apart(wait)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(pid)])
+    wait_until(lambda: pid.exists() and pid.read_text() != "")
+
+    process.kill()
+    process.wait(10)
+
+    wait_until(lambda: not _is_alive(int(pid.read_text())))
 
 
 def test_what_is_there_already_cannot_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
