@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from cli.counter import Counter
 from cli.inputs import Inputs, opened
-from cli.look import describe_study, study_text, timeline_line
+from cli.show import describe_study, study_text, timeline_line
 from core import database
 from core.errors import PeerUnreachableError, PermanentError, TransientError
 from core.lifecycle import DeliveryState, State

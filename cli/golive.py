@@ -9,12 +9,14 @@ from functools import partial
 import redis
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import broker, database
+from core import broker, database, migration
 from core.blobs import InstanceFiles
 from core.errors import TaqrirError
-from core.settings import EMBEDDED, PacsSettings, RisSettings, Settings
+from core.settings import EMBEDDED, Settings
 from core.settings_delivery import DicomwebSettings, FhirSettings
-from core.settings_node import NodeTlsSettings
+from core.settings_destinations import PacsSettings, RisSettings
+from core.settings_node import NodeTlsSettings, SenderSettings
+from core.settings_orders import OrdersTlsSettings
 
 _TIMEOUT_SECONDS = 5.0
 _MEGABYTE = 1 << 20
@@ -42,16 +44,17 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield _ask("model", partial(_check_model, settings))
     if (tls := settings.node.tls) is not None:
         yield _ask("node tls", partial(_check_node_tls, settings, tls))
+    if (orders_tls := settings.orders.tls) is not None:
+        yield _ask("orders tls", partial(_check_orders_tls, settings, orders_tls))
     for pacs in settings.pacs:
         yield _ask(f"pacs {pacs.name}", partial(_check_pacs, settings, pacs))
     for service in settings.dicomweb:
         yield _ask(f"dicomweb {service.name}", partial(_check_dicomweb, settings, service))
     for ris in settings.ris:
-        yield _ask(f"ris {ris.name}", partial(_check_ris, ris))
+        yield _ask(f"ris {ris.name}", partial(_check_ris, settings, ris))
     for server in settings.fhir:
         yield _ask(f"fhir {server.name}", partial(_check_fhir, settings, server))
-    if not settings.senders:
-        yield Check(name="senders", is_ok=False, words="[[senders]] is empty: nobody may send")
+    yield from _check_senders(settings)
 
 
 def _ask(name: str, question: Callable[[], str | tuple[str, list[str]]]) -> Check:
@@ -71,7 +74,7 @@ def _check_database(settings: Settings) -> str:
     url = database.database_url(settings)
     if url.startswith("sqlite") and not (settings.data_dir / "taqrir.db").exists():
         return "embedded, made at the first start"
-    found, newest = database.revisions(database.open_engine(url))
+    found, newest = migration.revisions(database.open_engine(url))
     pending = "" if found == newest else f", {newest} is made at the next start"
     return f"answers, tables at revision {found or 'none'}{pending}"
 
@@ -117,6 +120,28 @@ def _check_node_tls(settings: Settings, tls: NodeTlsSettings) -> tuple[str, list
     return f"port {tls.port}, profile {tls.profile}, {asked}", warnings
 
 
+def _check_orders_tls(settings: Settings, tls: OrdersTlsSettings) -> tuple[str, list[str]]:
+    from hl7.tls_check import check_orders_tls
+
+    warnings = check_orders_tls(settings)
+    return f"port {settings.orders.port}, client certificate {tls.client_certificate}", warnings
+
+
+def _check_senders(settings: Settings) -> Iterator[Check]:
+    if not settings.senders:
+        yield Check(name="senders", is_ok=False, words="[[senders]] is empty: nobody may send")
+    for sender in settings.senders:
+        if sender.tls is not None:
+            yield _ask(f"sender {sender.ae_title}", partial(_check_sender, settings, sender))
+
+
+def _check_sender(settings: Settings, sender: SenderSettings) -> tuple[str, list[str]]:
+    from dicom_node.tls_check import check_sender_tls
+
+    warnings = check_sender_tls(settings, sender)
+    return f"commitment is reported to {sender.host}:{sender.port} over TLS", warnings
+
+
 def _check_pacs(settings: Settings, pacs: PacsSettings) -> tuple[str, list[str]]:
     from core.tls_context import peer_tls
     from dicom_node import client
@@ -150,11 +175,15 @@ def _check_dicomweb(settings: Settings, service: DicomwebSettings) -> tuple[str,
     return f"{service.url} answers a search", warnings
 
 
-def _check_ris(ris: RisSettings) -> str:
+def _check_ris(settings: Settings, ris: RisSettings) -> tuple[str, list[str]]:
+    from core.tls_context import peer_tls
     from hl7 import mllp
+    from hl7.tls_check import check_ris_tls
 
-    mllp.probe(ris.host, ris.port, timeout_seconds=_TIMEOUT_SECONDS)
-    return f"{ris.host}:{ris.port} takes connections"
+    warnings = check_ris_tls(settings, ris)
+    tls = peer_tls(ris.tls, settings.resolve, "ris.tls")
+    mllp.probe(ris.host, ris.port, timeout_seconds=_TIMEOUT_SECONDS, tls=tls)
+    return f"{ris.host}:{ris.port} takes connections{' over TLS' if tls else ''}", warnings
 
 
 def _check_fhir(settings: Settings, server: FhirSettings) -> tuple[str, list[str]]:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import click
 
-from cli.options import with_settings
-from cli.running import command_line, only_one, open_database, supervise, wait_for_stop
+from cli.options import with_settings_apart
+from cli.running import only_one, supervise
 from cli.supervisor import Program
 from core import log
+from core.associations import Associations, index_ready_file
 from core.blobs import InstanceFiles
 from core.errors import SettingsError
+from core.footprint import apart
+from core.listening import open_listeners
 from core.process import usable_cores
 from core.settings import Settings
 
@@ -23,18 +26,10 @@ _MIGRATION_SECONDS = 600.0
 
 
 @click.command()
-@click.option(
-    "--part",
-    type=click.Choice(["index"]),
-    help="Run the index alone: rows of what was received, completion, reports.",
-)
-@with_settings
-def node(settings: Settings, config: Path | None, part: str | None) -> None:
+@with_settings_apart
+def node(settings: Settings, config: Path | None) -> None:
     """Run the DICOM node: receive objects, index them, tell when a study is complete."""
     log.configure()
-    if part is not None:
-        _index(settings)
-        return
     with only_one(settings, "node"):
         supervise(node_programs(settings, config), lambda: click.echo(_describe(settings)))
 
@@ -45,16 +40,14 @@ def node_programs(settings: Settings, config: Path | None) -> list[Program]:
     Raises:
         SettingsError: A port is taken, or a certificate cannot be used.
     """
-    from dicom_node.associations import Associations
-    from dicom_node.tls_check import check_tls
-
-    for warning in check_tls(settings):
-        click.echo(f"taqrir: {warning}", err=True)
+    if settings.node.tls is not None:
+        for warning in apart(_check_tls, settings):
+            click.echo(f"taqrir: {warning}", err=True)
     sockets = _open_listeners(settings)
     InstanceFiles(settings.data_dir).prepare()
     Associations.forget_all(settings.data_dir)
-    command = [sys.executable, "-m", "cli.receiving"]
-    command += ["--config", str(config)] if config else []
+    options = ["--config", str(config)] if config else []
+    command = [sys.executable, "-m", "cli.receiving", *options]
     for name, listener in sockets.items():
         command += [f"--{name}", str(listener.fileno())]
     receivers = [
@@ -69,40 +62,28 @@ def node_programs(settings: Settings, config: Path | None) -> list[Program]:
     ]
     index = Program(
         name="node index",
-        command=command_line(config, "node", "--part", "index"),
-        is_ready=_ready_file(settings).exists,
+        command=[sys.executable, "-m", "cli.indexing", *options],
+        is_ready=index_ready_file(settings.data_dir).exists,
         ready_seconds=_MIGRATION_SECONDS,
         grace_seconds=_GRACE_SECONDS,
     )
     return [index, *receivers]
 
 
-def _open_listeners(settings: Settings) -> dict[str, socket.socket]:
-    from dicom_node.receiving import open_listeners
+def _check_tls(settings: Settings) -> list[str]:
+    from dicom_node.tls_check import check_tls
 
+    return check_tls(settings)
+
+
+def _open_listeners(settings: Settings) -> dict[str, socket.socket]:
     try:
-        return open_listeners(settings)
+        return open_listeners(settings.node)
     except OSError as error:
         raise SettingsError(
             f"node.port = {settings.node.port}: cannot listen on {settings.node.host}: "
             f"{error.strerror}"
         ) from None
-
-
-def _index(settings: Settings) -> None:
-    from core.queue import Doorbell
-    from dicom_node.server import Index
-
-    index = Index(settings, open_database(settings), Doorbell(settings))
-    index.start()
-    _ready_file(settings).touch()
-    wait_for_stop()
-    index.stop()
-
-
-def _ready_file(settings: Settings) -> Path:
-    """Return what the index leaves where the open associations are, once it serves."""
-    return settings.data_dir / "associations" / ".index"
 
 
 def _describe(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.errors import SettingsError
+from core.footprint import apart
 from core.settings import Settings
 from core.settings_file import load
 
@@ -25,7 +26,20 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
     Without the option `./taqrir.toml` is read if there is one, else the defaults hold.
     """
+    return _with_settings(command, _load)
 
+
+def with_settings_apart(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the same for a command that supervises others for months.
+
+    What is needed to look at the rules does not stay in its memory.
+    """
+    return _with_settings(command, functools.partial(_load, is_apart=True))
+
+
+def _with_settings(
+    command: Callable[..., Any], load_settings: Callable[[Path | None], Settings]
+) -> Callable[..., Any]:
     @click.option(
         "--config",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -34,12 +48,12 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapped(config: Path | None, **arguments: Any) -> Any:
         path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-        return command(settings=_load(path), config=path, **arguments)
+        return command(settings=load_settings(path), config=path, **arguments)
 
     return wrapped
 
 
-def _load(path: Path | None) -> Settings:
+def _load(path: Path | None, *, is_apart: bool = False) -> Settings:
     """Read the settings, and the rules in them as the node would.
 
     Raises:
@@ -47,15 +61,19 @@ def _load(path: Path | None) -> Settings:
     """
     settings = load(path)
     if settings.rules:
-        # What a SOP class is called is DICOM's knowledge, which the settings themselves lack.
-        from dicom_node.rule_check import check_rules
-
         try:
-            check_rules(settings.rules, [sender.ae_title for sender in settings.senders])
+            apart(_check_rules, settings) if is_apart else _check_rules(settings)
         except SettingsError as error:
             lines = [f"{path}: {line}" for line in str(error).splitlines()]
             raise SettingsError("\n".join(lines)) from None
     return settings
+
+
+def _check_rules(settings: Settings) -> None:
+    # What a SOP class is called is DICOM's knowledge, which the settings themselves lack.
+    from dicom_node.rule_check import check_rules
+
+    check_rules(settings.rules, [sender.ae_title for sender in settings.senders])
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -72,7 +90,7 @@ def open_database(settings: Settings) -> Engine:
     Raises:
         SettingsError: Nothing was ever started there, or the tables are of another release.
     """
-    from core import database
+    from core import database, migration
 
     url = database.database_url(settings)
     if url.startswith("sqlite") and not (settings.data_dir / "taqrir.db").exists():
@@ -80,7 +98,7 @@ def open_database(settings: Settings) -> Engine:
             f"{settings.data_dir} holds no database: nothing has been started with these settings"
         )
     engine = database.open_engine(url)
-    found, newest = database.revisions(engine)
+    found, newest = migration.revisions(engine)
     if found != newest:
         raise SettingsError(
             f"the database's tables are at revision {found}, this release wants {newest}: "

@@ -1,7 +1,7 @@
 """One receiving process of the node: `python -m cli.receiving`, started by `taqrir node` and `up`.
 
 Apart from the other commands, because what those import would make each of these processes twice as
-large.
+large; and without the libraries that only pixels need.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import log
+from core.footprint import PIXEL_LIBRARIES, leave_out
+from core.listening import open_listeners
 from core.settings import Settings
 from core.settings_file import load
-from dicom_node.receiving import make_receiver, open_listeners, serve_on
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -39,7 +40,11 @@ def main() -> None:
         for name, descriptor in handed_over.items()
         if descriptor is not None
     }
-    listeners = serve_on(settings, sockets or open_listeners(settings))
+    # Before pydicom is imported, which looks for them.
+    leave_out(PIXEL_LIBRARIES)
+    from dicom_node.receiving import make_receiver, serve_on
+
+    listeners = serve_on(settings, sockets or open_listeners(settings.node))
     receiver = make_receiver(settings, lambda: _open(settings), listeners, slot=options.slot)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

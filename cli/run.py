@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import sys
-import threading
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import click
-import redis
 
 from cli.node import node_programs
-from cli.options import with_settings
+from cli.options import with_settings_apart
 from cli.orders import describe, orders_programs
-from cli.running import command_line, only_one, open_database, supervise, wait_for_stop
+from cli.running import command_line, migrate, only_one, supervise
 from cli.supervisor import Program
-from core import broker, database, log, metrics
-from core.audit_metrics import AuditCollector
+from core import broker, log
 from core.errors import SettingsError
-from core.queue import DELIVER_QUEUE, DRAFT_QUEUE
-from core.retention_metrics import RetentionCollector
+from core.footprint import apart
+from core.queue_names import DELIVER_QUEUE, DRAFT_QUEUE
 from core.settings import EMBEDDED, Settings
 
 _SWEEP = "sweep"
@@ -30,19 +25,13 @@ _DRAFT_GRACE_SECONDS = 30.0
 
 
 @click.command()
-@with_settings
+@with_settings_apart
 def up(settings: Settings, config: Path | None) -> None:
     """Run all parts on this machine, the embedded broker and database included."""
     log.configure()
     with only_one(settings, "up"), only_one(settings, "node"):
         _prepare(settings)
-        programs = [
-            *_broker_program(settings),
-            *node_programs(settings, config),
-            *orders_programs(settings, config),
-            *_worker_programs(config),
-        ]
-        supervise(programs, lambda: click.echo(_describe(settings)))
+        supervise(_programs(settings, config), lambda: click.echo(_describe(settings)))
 
 
 @click.command()
@@ -51,43 +40,23 @@ def up(settings: Settings, config: Path | None) -> None:
     type=click.Choice(_PARTS),
     help="Run one part only: drafting, delivering, or the sweep with the metrics.",
 )
-@with_settings
+@with_settings_apart
 def worker(settings: Settings, config: Path | None, part: str | None) -> None:
     """Run the worker: draft queued studies, deliver drafts, ring again for what was lost."""
     log.configure()
     if part is None:
         _prepare(settings)
         supervise(_worker_programs(config), lambda: click.echo("taqrir worker is up"))
-    elif part == _SWEEP:
-        _sweep(settings)
+        return
+    migrate(settings)
+    if part == _SWEEP:
+        from cli.sweeping import sweep
+
+        sweep(settings)
     else:
         from worker.app import run_worker
 
-        open_database(settings).dispose()
         sys.exit(run_worker(settings, part))
-
-
-def _sweep(settings: Settings) -> None:
-    from worker.parts import Parts
-    from worker.sweep import Sweep
-
-    parts = Parts(settings=settings)
-    database.migrate(parts.engine)
-    where = settings.metrics
-    try:
-        more = (RetentionCollector(parts.engine, settings), AuditCollector(settings))
-        stop_metrics = metrics.serve(parts.engine, where.host, where.port, *more)
-    except OSError as error:
-        raise SettingsError(
-            f"metrics.port = {where.port}: cannot listen on {where.host}: {error.strerror}"
-        ) from None
-    sweep = Sweep(parts)
-    thread = threading.Thread(target=sweep.run, name="sweep")
-    thread.start()
-    wait_for_stop()
-    sweep.stop()
-    thread.join()
-    stop_metrics()
 
 
 def _prepare(settings: Settings) -> None:
@@ -98,10 +67,9 @@ def _prepare(settings: Settings) -> None:
         raise SettingsError(
             f"checks.severities names no check: {', '.join(unknown)}; docs/checks.md lists them"
         )
-    # In a process of its own: what calls this supervises others for months, and torch would stay.
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as apart:
-        apart.submit(_check_models, settings).result()
-    open_database(settings)
+    # What calls this supervises others for months, and torch would stay.
+    apart(_check_models, settings)
+    migrate(settings)
 
 
 def _check_models(settings: Settings) -> None:
@@ -110,15 +78,23 @@ def _check_models(settings: Settings) -> None:
     check_models(settings)
 
 
+def _programs(settings: Settings, config: Path | None) -> list[Program]:
+    return [
+        *_broker_program(settings),
+        *node_programs(settings, config),
+        *orders_programs(settings, config),
+        *_worker_programs(config),
+    ]
+
+
 def _broker_program(settings: Settings) -> list[Program]:
     if settings.broker.url != EMBEDDED:
         return []
-    path = broker.socket_path(settings.data_dir)
     return [
         Program(
             name="broker",
             command=broker.command(settings.data_dir),
-            is_ready=lambda: _answers(path),
+            is_ready=lambda: broker.answers(settings.data_dir),
         )
     ]
 
@@ -132,14 +108,6 @@ def _worker_programs(config: Path | None) -> list[Program]:
         )
         for part in _PARTS
     ]
-
-
-def _answers(path: Path) -> bool:
-    try:
-        with redis.Redis(unix_socket_path=str(path)) as connection:
-            return bool(connection.ping())
-    except (redis.RedisError, OSError):
-        return False
 
 
 def _describe(settings: Settings) -> str:

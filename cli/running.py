@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cli.supervisor import Program, StartError, Supervisor
 from core.errors import SettingsError
+from core.footprint import apart
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,12 +51,24 @@ def only_one(settings: Settings, what: str) -> Iterator[None]:
 
 def open_database(settings: Settings) -> Engine:
     """Return the database's engine; its tables are brought up to date."""
-    from core import database
+    from core.database import database_url, open_engine
 
+    migrate(settings)
+    return open_engine(database_url(settings))
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the tables up to date; nothing of what that takes stays in memory."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    apart(_migrate, settings)
+
+
+def _migrate(settings: Settings) -> None:
+    from core import database, migration
+
     engine = database.open_engine(database.database_url(settings))
-    database.migrate(engine)
-    return engine
+    migration.migrate(engine)
+    engine.dispose()
 
 
 def command_line(config: Path | None, *words: str) -> list[str]:

@@ -1,17 +1,20 @@
-"""The page that describes every setting, written from the settings themselves."""
+"""`settings`: what is in force, and the page that describes every setting, written from them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import click
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
+from cli.options import as_json, print_json, with_settings
 from core.settings import Settings
-from core.settings_file import ENVIRONMENT_PREFIX
+from core.settings_file import ENVIRONMENT_PREFIX, masked
 
 _START = f"""# Settings
 
@@ -22,6 +25,30 @@ with the line that is wrong. `taqrir settings` shows what holds. Written by
 `taqrir settings --describe`.
 
 """
+
+
+@click.command("settings")
+@click.option("--describe", is_flag=True, help="Print the page that describes every setting.")
+@as_json
+@with_settings
+def show_settings(
+    settings: Settings, config: Path | None, *, describe: bool, as_json: bool
+) -> None:
+    """Show the effective settings, secrets masked."""
+    if describe:
+        click.echo(describe_settings(), nl=False)
+        return
+    data = masked(settings)
+    if as_json:
+        print_json(data)
+        return
+    click.echo(f"# from {config or 'defaults'} and TAQRIR_* variables")
+    for key, value in data.items():
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                click.echo(f"{key}.{name} = {json.dumps(inner)}")
+        else:
+            click.echo(f"{key} = {json.dumps(value)}")
 
 
 def describe_settings() -> str:
@@ -78,3 +105,6 @@ def _default(field: Any) -> str:
     if isinstance(value, StrEnum):
         value = value.value
     return f"`{json.dumps(value, default=str)}`"
+
+
+COMMANDS = (show_settings,)

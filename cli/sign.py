@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,6 +34,7 @@ _languages = click.option(
 )
 _name = click.option("--reader", "name", required=True, help="Who decides: a person's name.")
 _number = click.option("--id", "number", required=True, help="How the site knows the reader.")
+_Function = Callable[..., Any]
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -87,160 +90,152 @@ def _say(decision: Decision, verb: str, *, as_json: bool) -> None:
         click.echo(f"  {finding['severity']}: {finding['code']}: {finding['message']}", err=True)
 
 
-@click.command()
-@click.argument("study")
-@_version
-@_languages
-@_name
-@_number
-@click.option("--report", "file", type=_FILE, help="The edited report, as `show --json` prints it.")
-@as_json
-@with_settings
+def _deciding(
+    done: str, *options: Callable[[_Function], _Function]
+) -> Callable[[Callable[..., Decision]], click.Command]:
+    """Make a command of a function that decides on a version of a study's report.
+
+    The function is given `parts`, the `study`'s row, the `version` that was read, the `reader` and
+    what its own options say; what its decision led to is told.
+
+    Args:
+        done: The decision in one word, as it is told: signed.
+        options: What is asked for beside study, version and reader.
+    """
+
+    def wrap(decide: Callable[..., Decision]) -> click.Command:
+        @as_json
+        @with_settings
+        @functools.wraps(decide)
+        def command(
+            settings: Settings,
+            config: Path | None,
+            *,
+            study: str,
+            name: str,
+            number: str,
+            as_json: bool,
+            **given: Any,
+        ) -> None:
+            del config
+            parts = _parts(settings)
+            decision = decide(parts, _study(parts, study), reader=_reader(name, number), **given)
+            _say(decision, done, as_json=as_json)
+
+        # Shown in the order in which they stand here.
+        shown: list[Callable[[Any], Any]] = [
+            click.argument("study"),
+            _version,
+            _name,
+            _number,
+            *options,
+        ]
+        made: Any = command
+        for option in reversed(shown):
+            made = option(made)
+        return click.command()(made)
+
+    return wrap
+
+
+@_deciding(
+    "signed",
+    _languages,
+    click.option(
+        "--report", "file", type=_FILE, help="The edited report, as `show --json` prints it."
+    ),
+)
 def sign(
-    settings: Settings,
-    config: Path | None,
+    parts: Parts,
+    study: int,
     *,
-    study: str,
     version: int,
     languages: tuple[str, ...],
-    name: str,
-    number: str,
+    reader: Reader,
     file: Path | None,
-    as_json: bool,
-) -> None:
+) -> Decision:
     """Sign a draft, in the languages that are named and in no other.
 
     STUDY is a Study Instance UID or an accession number that only one study bears. Refused where
     the version is not the current one, or the study is not IN_REVIEW.
     """
-    del config
-    parts = _parts(settings)
     from worker import signing
     from worker.report_file import read_report
 
-    decision = signing.sign(
+    return signing.sign(
         parts,
-        _study(parts, study),
+        study,
         version=version,
         languages=_chosen(languages),
-        reader=_reader(name, number),
+        reader=reader,
         edited=read_report(file.read_bytes(), version=version) if file else None,
     )
-    _say(decision, "signed", as_json=as_json)
 
 
-@click.command()
-@click.argument("study")
-@_version
-@_languages
-@_name
-@_number
-@click.option("--report", "file", type=_FILE, required=True, help="The corrected report.")
-@as_json
-@with_settings
+@_deciding(
+    "corrected",
+    _languages,
+    click.option("--report", "file", type=_FILE, required=True, help="The corrected report."),
+)
 def correct(
-    settings: Settings,
-    config: Path | None,
+    parts: Parts,
+    study: int,
     *,
-    study: str,
     version: int,
     languages: tuple[str, ...],
-    name: str,
-    number: str,
+    reader: Reader,
     file: Path,
-    as_json: bool,
-) -> None:
+) -> Decision:
     """Sign another text in the place of a signed report."""
-    del config
-    parts = _parts(settings)
     from worker import signing
     from worker.report_file import read_report
 
-    decision = signing.correct(
+    return signing.correct(
         parts,
-        _study(parts, study),
+        study,
         version=version,
         languages=_chosen(languages),
-        reader=_reader(name, number),
+        reader=reader,
         edited=read_report(file.read_bytes(), version=version),
     )
-    _say(decision, "corrected", as_json=as_json)
 
 
-@click.command()
-@click.argument("study")
-@_version
-@click.option(
-    "--text",
-    "texts",
-    type=(click.Choice([language.value for language in Language]), _FILE),
-    multiple=True,
-    required=True,
-    metavar="LANGUAGE FILE",
-    help="What is added in a language: a file of plain text, UTF-8; may be given twice.",
+@_deciding(
+    "addended",
+    click.option(
+        "--text",
+        "texts",
+        type=(click.Choice([language.value for language in Language]), _FILE),
+        multiple=True,
+        required=True,
+        metavar="LANGUAGE FILE",
+        help="What is added in a language: a file of plain text, UTF-8; may be given twice.",
+    ),
 )
-@_name
-@_number
-@as_json
-@with_settings
 def addend(
-    settings: Settings,
-    config: Path | None,
+    parts: Parts,
+    study: int,
     *,
-    study: str,
     version: int,
     texts: tuple[tuple[str, Path], ...],
-    name: str,
-    number: str,
-    as_json: bool,
-) -> None:
+    reader: Reader,
+) -> Decision:
     """Sign an addition to a signed report."""
-    del config
-    parts = _parts(settings)
     from worker import signing
 
-    decision = signing.addend(
-        parts,
-        _study(parts, study),
-        version=version,
-        texts={Language(language): _text(file) for language, file in texts},
-        reader=_reader(name, number),
-    )
-    _say(decision, "addended", as_json=as_json)
+    added = {Language(language): _text(file) for language, file in texts}
+    return signing.addend(parts, study, version=version, texts=added, reader=reader)
 
 
-@click.command()
-@click.argument("study")
-@_version
-@_name
-@_number
-@click.option("--reason", required=True, help="Why, for the timeline; no patient data.")
-@as_json
-@with_settings
-def reject(
-    settings: Settings,
-    config: Path | None,
-    *,
-    study: str,
-    version: int,
-    name: str,
-    number: str,
-    reason: str,
-    as_json: bool,
-) -> None:
+@_deciding(
+    "rejected",
+    click.option("--reason", required=True, help="Why, for the timeline; no patient data."),
+)
+def reject(parts: Parts, study: int, *, version: int, reader: Reader, reason: str) -> Decision:
     """Reject a draft: it is taken back, and nothing takes its place."""
-    del config
-    parts = _parts(settings)
     from worker import signing
 
-    decision = signing.reject(
-        parts,
-        _study(parts, study),
-        version=version,
-        reader=_reader(name, number),
-        reason=reason,
-    )
-    _say(decision, "rejected", as_json=as_json)
+    return signing.reject(parts, study, version=version, reader=reader, reason=reason)
 
 
 def _chosen(languages: tuple[str, ...]) -> tuple[Language, ...]:

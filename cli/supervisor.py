@@ -19,6 +19,9 @@ _LONGEST_PAUSE_SECONDS = 30.0
 # A program that ran for this long was healthy; its next death is a new trouble.
 _HEALTHY_SECONDS = 60.0
 _TICK_SECONDS = 0.2
+# A program that is killed before it was ready once (for want of memory, say) is started again; one
+# that always is cannot be started.
+_MOST_FIRST_KILLS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class Program:
 
 
 class StartError(Exception):
-    """A program ended, or did not get ready, when it was first started."""
+    """A program ended by itself, or did not get ready, when it was first started."""
 
 
 class _Child:
@@ -50,6 +53,7 @@ class _Child:
         self.started_at = 0.0
         self.pause = _FIRST_PAUSE_SECONDS
         self.start_at = 0.0
+        self.first_kills = 0
 
     def start(self) -> None:
         # Its own session: Ctrl-C reaches the supervisor alone, which stops the others in order.
@@ -102,15 +106,32 @@ class Supervisor:
             raise StartError(f"{child.program.name} cannot be started: {error.strerror}") from None
 
     def _await_ready(self, child: _Child) -> None:
-        deadline = time.monotonic() + child.program.ready_seconds
+        """Wait for a program; where it is killed meanwhile, or one before it is, it is revived."""
+        earlier = self._children[: self._children.index(child)]
         while not self._stopping.is_set() and not child.program.is_ready():
-            if not child.is_running:
-                raise StartError(f"{child.program.name} ended while it was starting")
-            if time.monotonic() > deadline:
-                raise StartError(
-                    f"{child.program.name} was not ready after {child.program.ready_seconds:g} s"
-                )
+            for other in earlier:
+                self._revive(other)
+            if child.is_running:
+                self._require_in_time(child)
+            else:
+                if not child.start_at:
+                    self._require_killed(child)
+                self._revive(child)
             time.sleep(_TICK_SECONDS / 4)
+
+    def _require_in_time(self, child: _Child) -> None:
+        if time.monotonic() - child.started_at > child.program.ready_seconds:
+            raise StartError(
+                f"{child.program.name} was not ready after {child.program.ready_seconds:g} s"
+            )
+
+    def _require_killed(self, child: _Child) -> None:
+        """Tell a program that somebody killed, which may be luckier, from one that gave up."""
+        if child.process is not None and child.process.returncode >= 0:
+            raise StartError(f"{child.program.name} ended while it was starting")
+        child.first_kills += 1
+        if child.first_kills == _MOST_FIRST_KILLS:
+            raise StartError(f"{child.program.name} was killed {_MOST_FIRST_KILLS} times")
 
     def _revive(self, child: _Child) -> None:
         """Start a dead program again, after a pause that doubles while it keeps dying."""

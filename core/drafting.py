@@ -106,7 +106,7 @@ class AskRequest:
     Attributes:
         question: What a person wants to know; what names the patient is taken out of it.
         history: Earlier turns, question as it was asked and answer each, oldest first.
-        severities: As in `DraftRequest`; so are `laterality` and `identifiers`.
+        severities: As in `DraftRequest`; so are `adapter`, `laterality` and `identifiers`.
     """
 
     images: tuple[ModelImage, ...]
@@ -116,6 +116,7 @@ class AskRequest:
     history: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     severities: tuple[tuple[str, Severity], ...] = ()
     max_new_tokens: int | None = None
+    adapter: str = ""
     laterality: str = ""
     identifiers: tuple[str, ...] = field(default=(), repr=False)
 

@@ -31,8 +31,9 @@ class ReceivedMessage:
 
     Attributes:
         digest: SHA-256 of `content`, in hexadecimal digits.
-        kind: MSH-9, such as ``ORM^O01``.
-        is_merge: It says that patients are one: until it is processed no result goes out.
+        kind: Type and trigger, such as ``ORM^O01``.
+        is_merge: It says that patients are one, or leaves open whether it does: until it is
+            processed no result goes out.
         peer: Address that it came from.
     """
 

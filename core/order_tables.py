@@ -44,8 +44,9 @@ class Hl7Message(Base):
     control_id: Mapped[str] = mapped_column(String(64))
     # SHA-256 of the content, of which the key is a part.
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    # MSH-9, such as ``ORM^O01``.
+    # Type and trigger, such as ``ORM^O01``.
     kind: Mapped[str] = mapped_column(String(32), default="")
+    # It says that patients are one, or its kind leaves that open.
     is_merge: Mapped[bool] = mapped_column(default=False)
     is_key_repeated: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(String(16))

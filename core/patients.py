@@ -34,6 +34,8 @@ def pending() -> ColumnElement[bool]:
 
     Whose it is, is known only once it is: until then no result goes out. That is a moment, unless
     whoever processes messages is away, and then nobody knows whom a result would be sent for.
+    Orders, reports and updates hold nothing; a message that does not say what it is holds as a
+    merge does.
     """
     return (
         select(Hl7Message.id)

@@ -15,14 +15,12 @@ from redis.exceptions import RedisError
 from core.broker import socket_path
 from core.errors import TransientError
 from core.log import log
+from core.queue_names import DELIVER_QUEUE, DRAFT_QUEUE
 from core.settings import EMBEDDED, Settings
 
-DRAFT_QUEUE = "draft"
-DELIVER_QUEUE = "deliver"
 DRAFT_TASK = "taqrir.draft"
 DELIVER_TASK = "taqrir.deliver"
 BEAT_TASK = "taqrir.beat"
-QUEUES = (DRAFT_QUEUE, DELIVER_QUEUE)
 
 # Redis keeps a message for a dead worker this long. Our own lease brings work back much sooner, so
 # the timeout only has to be longer than any draft, lest Celery hand a running one out again.

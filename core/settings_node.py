@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from core.report import Severity
+from core.settings_tls import SenderTlsSettings
 from core.settings_types import AETitle, CharacterSetName, Name, Port, Seconds, Section
 
 
@@ -96,6 +97,10 @@ class SenderSettings(Section):
             "without it the report comes on the association that asked"
         ),
     )
+    tls: SenderTlsSettings | None = Field(
+        None,
+        description="DICOM TLS on that association: `[senders.tls]`; else the report is plain",
+    )
     username: str = Field("", description="user identity that it must give (PS3.7 D.3.3.7)")
     passcode: SecretStr = Field(SecretStr(""), description="passcode of that user")
     require_tls: bool = Field(default=False, description="refuse it on the plain port")
@@ -121,6 +126,16 @@ class SenderSettings(Section):
         Severity.BLOCK,
         description="severity of ORIENTATION_UNKNOWN for images of this sender",
     )
+
+    # Of the field alone: a complaint about the row would show all of it, the passcode too.
+    @field_validator("tls")
+    @classmethod
+    def _tls_needs_an_address(
+        cls, tls: SenderTlsSettings | None, known: ValidationInfo
+    ) -> SenderTlsSettings | None:
+        if tls is not None and not (known.data.get("host") and known.data.get("port")):
+            raise ValueError("it is for reports to where the sender listens: give host and port")
+        return tls
 
 
 class RuleSettings(Section):

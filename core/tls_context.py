@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from core.errors import SettingsError
-from core.settings import PacsTlsSettings
 from core.settings_delivery import WebTlsSettings
+from core.settings_tls import PacsTlsSettings
 
 Profile = Literal["bcp195", "bcp195-modified"]
 ClientCertificate = Literal["required", "optional", "none"]

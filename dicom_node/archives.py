@@ -20,7 +20,8 @@ from core.audit_messages import QueryObject
 from core.clock import Clock
 from core.errors import SettingsError, TaqrirError
 from core.log import log
-from core.settings import PacsSettings, Settings
+from core.settings import Settings
+from core.settings_destinations import PacsSettings
 from core.tls_context import peer_tls
 from dicom_node.connecting import Peer
 from dicom_node.query import ArchivedStudy, ask_archive

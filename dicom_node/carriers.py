@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 from pydicom.filereader import read_file_meta_info
 
+from core.associations import Associations
 from core.blobs import InstanceFiles
 from core.errors import UnreadableInstanceError
 from dicom_node import PYDICOM_ERRORS, pydicom_warnings
-from dicom_node.associations import Associations
 from dicom_node.dataset_head import HeadTooShortError, read_head
 
 # Preamble, "DICM" and the element that tells where the data set begins (PS3.10 7.1).

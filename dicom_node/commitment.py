@@ -15,12 +15,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from core import commitments, confirmation, store
+from core.associations import Associations
 from core.clock import Clock, utcnow
 from core.database import reading, writing
 from core.log import log
 from core.settings import Settings
 from core.tables import Commitment
-from dicom_node.associations import Associations
 from dicom_node.commitment_dataset import (
     ALL_COMMITTED,
     FAILURES_EXIST,

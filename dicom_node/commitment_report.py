@@ -23,6 +23,7 @@ from core.errors import PeerRefusedError, PeerUnreachableError, PermanentError, 
 from core.log import log
 from core.settings import Settings
 from core.settings_node import SenderSettings
+from core.tls_context import peer_tls
 from dicom_node.commitment import EventReport, report_of, write_answer
 from dicom_node.commitment_dataset import SOP_CLASS_UID, TRANSFER_SYNTAXES
 from dicom_node.commitment_evaluation import evaluate_due
@@ -90,6 +91,7 @@ def _report_all(
         calling_ae_title=settings.node.ae_title,
         connect_seconds=_CONNECT_SECONDS,
         answer_seconds=settings.delivery.timeout_seconds,
+        tls=peer_tls(sender.tls, settings.resolve, "senders.tls"),
     )
     reports = list(_claim(engine, clock, ids))
     # The roles are the other way round: who opens this association is SCP (PS3.4 J.3.3.2).

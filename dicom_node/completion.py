@@ -24,7 +24,8 @@ from core.errors import TransitionError
 from core.lifecycle import Event, State
 from core.log import log
 from core.queue import Doorbell
-from core.settings import PacsSettings, Settings
+from core.settings import Settings
+from core.settings_destinations import PacsSettings
 from core.tables import Instance, Study
 from dicom_node import pace
 from dicom_node.archives import Archives, Held, Standing, Word, compare, tell_nobody

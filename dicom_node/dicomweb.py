@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,13 +25,9 @@ from typing import Any
 
 import httpx2
 
-from core.errors import (
-    PeerRefusedError,
-    PeerUnreachableError,
-    SettingsError,
-    TransientError,
-)
-from core.tls_context import PeerTls, load_peer_tls
+from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
+from core.tls_context import PeerTls
+from core.web_calls import gather, web_context, why_unanswered
 from dicom_node.header import read_header
 from dicom_node.store_status import SUCCESS, StoreAnswer, judge
 
@@ -160,20 +155,23 @@ class _Call:
     ) -> tuple[int, bytes]:
         deadline = time.monotonic() + self._peer.answer_seconds
         url = self._peer.url.rstrip("/") + path
-        body = b""
+        name = str(self._peer)
         try:
             with self._client.stream(method, url, headers=headers, content=content) as response:
-                for piece in response.iter_bytes():
-                    body += piece
-                    if len(body) > _MOST_ANSWER_BYTES:
-                        raise PeerRefusedError(f"{self._peer} answered with more than it should.")
-                    if time.monotonic() > deadline:
-                        raise PeerUnreachableError(f"{self._peer} gave no whole answer in time.")
+                body = gather(
+                    response.iter_bytes(), name, most_bytes=_MOST_ANSWER_BYTES, deadline=deadline
+                )
                 return response.status_code, body
         except httpx2.TransportError as error:
-            raise PeerUnreachableError(_why(self._peer, error)) from None
+            why = why_unanswered(
+                name,
+                error,
+                timed_out=isinstance(error, httpx2.TimeoutException),
+                was_connected=not isinstance(error, httpx2.ConnectError),
+            )
+            raise PeerUnreachableError(why) from None
         except httpx2.DecodingError:
-            raise PeerRefusedError(f"{self._peer} answered with what cannot be decoded.") from None
+            raise PeerRefusedError(f"{name} answered with what cannot be decoded.") from None
 
 
 @contextmanager
@@ -181,7 +179,7 @@ def _calling(peer: WebPeer) -> Iterator[_Call]:
     auth = httpx2.BasicAuth(peer.username, peer.password) if peer.username else None
     headers = {"Authorization": f"Bearer {peer.token}"} if peer.token else {}
     with httpx2.Client(
-        verify=_context(peer),
+        verify=web_context(peer.tls),
         timeout=httpx2.Timeout(peer.answer_seconds, connect=_CONNECT_SECONDS),
         auth=auth,
         headers=headers,
@@ -189,38 +187,6 @@ def _calling(peer: WebPeer) -> Iterator[_Call]:
         trust_env=False,
     ) as client:
         yield _Call(peer, client)
-
-
-def _context(peer: WebPeer) -> ssl.SSLContext:
-    """Return what a connection is secured with.
-
-    Raises:
-        PeerUnreachableError: A file cannot be used; that can be mended, and the peer called again.
-    """
-    if peer.tls is None:
-        return ssl.create_default_context()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        load_peer_tls(context, peer.tls)
-    except SettingsError as error:
-        raise PeerUnreachableError(str(error)) from None
-    return context
-
-
-def _why(peer: WebPeer, error: httpx2.TransportError) -> str:
-    """Say why there was no answer, without the library's words: they may hold an address's user."""
-    if isinstance(error, httpx2.TimeoutException):
-        return f"{peer} gave no answer in time."
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"The certificate of {peer} is refused: {cause.verify_message}."
-        if isinstance(cause, ssl.SSLError):
-            return f"There is no TLS connection to {peer}: {cause.reason or 'unknown reason'}."
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx2.ConnectError):
-        return f"There is no connection to {peer}."
-    return f"The connection to {peer} broke."
 
 
 def _listed(body: bytes, uid: str) -> StoreAnswer | None:

@@ -125,25 +125,29 @@ def write_accession(dataset: Dataset, number: str, issuer: str) -> None:
         dataset.IssuerOfAccessionNumberSequence = [authority]
 
 
-def write_equipment(dataset: Dataset, model: ModelVersion, software_version: str) -> None:
-    """Write Taqrir as the device, with the model and both versions."""
-    dataset.Manufacturer = MANUFACTURER
-    dataset.ManufacturerModelName = described(model.name)
-    dataset.DeviceUID = DEVICE_UID
-    versions = (described(software_version), described(str(model)))
-    dataset.SoftwareVersions = [version for version in versions if version]
-
-
-def write_instance(
+def write_beginning(
     dataset: Dataset,
     context: DocumentContext,
+    model: ModelVersion,
     *,
     sop_class_uid: str,
     kind: str,
     language: Language | None,
     number: int = 0,
 ) -> None:
-    """Write the object's own identifiers and times."""
+    """Write what every object of ours begins with: patient, study, equipment, its own identifiers.
+
+    Args:
+        dataset: What is written to.
+        context: Patient, study and version.
+        model: Which model wrote.
+        sop_class_uid: Of the object.
+        kind: Decides the UID, as do `language` and `number`.
+        language: None for an object of all languages.
+        number: Tells apart objects of one kind and language.
+    """
+    write_patient_and_study(dataset, context.header)
+    _write_equipment(dataset, model, context.software_version)
     study, version = context.header.study_uid, context.report_version
     dataset.SOPClassUID = sop_class_uid
     dataset.SOPInstanceUID = document_uid(study, version, kind, language, number=number)
@@ -152,6 +156,15 @@ def write_instance(
     for name in ("InstanceCreation", "Series", "Content"):
         setattr(dataset, f"{name}Date", context.created_at.strftime("%Y%m%d"))
         setattr(dataset, f"{name}Time", context.created_at.strftime("%H%M%S"))
+
+
+def _write_equipment(dataset: Dataset, model: ModelVersion, software_version: str) -> None:
+    """Write Taqrir as the device, with the model and both versions."""
+    dataset.Manufacturer = MANUFACTURER
+    dataset.ManufacturerModelName = described(model.name)
+    dataset.DeviceUID = DEVICE_UID
+    versions = (described(software_version), described(str(model)))
+    dataset.SoftwareVersions = [version for version in versions if version]
 
 
 def request_items(context: DocumentContext) -> list[Dataset]:

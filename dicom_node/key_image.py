@@ -44,11 +44,10 @@ def build_key_image(
     """
     dataset = Dataset()
     with writing.refusing_loss():
-        writing.write_patient_and_study(dataset, context.header)
-        writing.write_equipment(dataset, report.model, context.software_version)
-        writing.write_instance(
+        writing.write_beginning(
             dataset,
             context,
+            report.model,
             sop_class_uid=uid.SecondaryCaptureImageStorage,
             kind=DocumentKind.KEY_IMAGE,
             language=None,

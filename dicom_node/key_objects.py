@@ -61,11 +61,10 @@ def build_key_objects(
     study = context.header.study_uid
     dataset = Dataset()
     with writing.refusing_loss():
-        writing.write_patient_and_study(dataset, context.header)
-        writing.write_equipment(dataset, model, context.software_version)
-        writing.write_instance(
+        writing.write_beginning(
             dataset,
             context,
+            model,
             sop_class_uid=uid.KeyObjectSelectionDocumentStorage,
             kind=kind,
             language=None,

@@ -1,7 +1,7 @@
 """One receiving process: it accepts connections and gives each association a thread.
 
 Several such processes may accept on the same listening sockets; the kernel wakes one of them for
-each connection. What they share stands on disk (`dicom_node.associations`, the inbox).
+each connection. What they share stands on disk (`core.associations`, the inbox).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from dicom_node.services import NodeParts, Services
 from dicom_node.tls import TlsAcceptor, TlsHandshakeError
 from dicom_node.upper_layer import UpperLayer
 
-_BACKLOG = 1024
 # How often a thread that waits for connections looks whether it should end.
 _ACCEPT_SECONDS = 1
 # Connections of one process that have not asked for anything yet. Beyond that the oldest goes: a
@@ -38,20 +37,6 @@ class Listener:
 
     socket: socket.socket
     tls: TlsAcceptor | None = None
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket that child processes may inherit.
-
-    Raises:
-        OSError: The address is taken, or is not ours.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server(
-        (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::"
-    )
-    listener.set_inheritable(True)
-    return listener
 
 
 class _Peer:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from core.associations import Associations
 from core.audit import AuditTrail
 from core.blobs import InstanceFiles
 from core.settings import Settings
-from dicom_node.associations import Associations
 from dicom_node.negotiation import supported
 from dicom_node.receive import StorePolicy
-from dicom_node.receiver import Listener, Receiver, listen
+from dicom_node.receiver import Listener, Receiver
 from dicom_node.services import NodeParts
 from dicom_node.tls import TlsAcceptor
 
@@ -77,19 +77,6 @@ def make_receiver(
         trail=AuditTrail(settings),
     )
     return Receiver(parts, listeners)
-
-
-def open_listeners(settings: Settings) -> dict[str, socket.socket]:
-    """Return the node's listening sockets, ``plain`` and ``tls`` as far as they are wanted.
-
-    Raises:
-        OSError: An address is taken, or is not ours.
-    """
-    node = settings.node
-    sockets = {"plain": listen(node.host, node.port)} if node.plain else {}
-    if node.tls is not None:
-        sockets["tls"] = listen(node.host, node.tls.port)
-    return sockets
 
 
 def serve_on(settings: Settings, sockets: dict[str, socket.socket]) -> list[Listener]:

@@ -68,11 +68,10 @@ def build_pdf_object(
     """
     dataset = Dataset()
     with writing.refusing_loss():
-        writing.write_patient_and_study(dataset, context.header)
-        writing.write_equipment(dataset, report.model, context.software_version)
-        writing.write_instance(
+        writing.write_beginning(
             dataset,
             context,
+            report.model,
             sop_class_uid=uid.EncapsulatedPDFStorage,
             kind=DocumentKind.PDF,
             language=None,

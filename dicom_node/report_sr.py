@@ -69,11 +69,10 @@ def build_sr(*, report: Report, context: DocumentContext, language: Language | N
                 check_text(text)
     dataset = Dataset()
     with writing.refusing_loss():
-        writing.write_patient_and_study(dataset, context.header)
-        writing.write_equipment(dataset, report.model, context.software_version)
-        writing.write_instance(
+        writing.write_beginning(
             dataset,
             context,
+            report.model,
             sop_class_uid=uid.BasicTextSRStorage,
             kind=DocumentKind.SR,
             language=language,

@@ -13,20 +13,22 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.associations import Associations
 from core.audit import AuditTrail
 from core.audit_messages import QueryObject
 from core.audit_syslog import AuditShipper
 from core.blobs import InstanceFiles
 from core.clock import Clock, utcnow
+from core.listening import open_listeners
 from core.log import log
 from core.queue import Doorbell
-from core.settings import PacsSettings, Settings
-from dicom_node.associations import Associations
+from core.settings import Settings
+from core.settings_destinations import PacsSettings
 from dicom_node.commitment_report import finish_reports, report_due
 from dicom_node.completion import Completion
 from dicom_node.index import Indexer
 from dicom_node.receiver import Receiver
-from dicom_node.receiving import make_receiver, open_listeners, serve_on
+from dicom_node.receiving import make_receiver, serve_on
 from dicom_node.rules import decide
 
 _TICK_SECONDS = 0.5
@@ -127,7 +129,7 @@ class Node:
         Raises:
             OSError: A port is taken.
         """
-        sockets = open_listeners(self._settings)
+        sockets = open_listeners(self._settings.node)
         InstanceFiles(self._settings.data_dir).prepare()
         self._index.start()
         listeners = serve_on(self._settings, sockets)

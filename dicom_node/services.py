@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from core.associations import Associations, OpenAssociation, TooManyAssociationsError
 from core.audit import AuditTrail
 from core.audit_events import Alert
 from core.blobs import Incoming, InstanceFiles
@@ -18,7 +19,6 @@ from core.log import log
 from core.settings import Settings
 from dicom_node import command_set
 from dicom_node.admission import Admitted, admit
-from dicom_node.associations import Associations, OpenAssociation, TooManyAssociationsError
 from dicom_node.command_set import Command, CommandSet, Field
 from dicom_node.negotiation import (
     CONGESTED,

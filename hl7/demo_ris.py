@@ -5,11 +5,9 @@ It is no part of a site: it asks nobody who they are and keeps everything in one
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import threading
-from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +17,7 @@ from core.errors import UnreadableMessageError
 from hl7.ack import AckCode, build_ack
 from hl7.endpoint import MllpServer
 from hl7.er7 import parse
+from hl7.serving import ServingThread
 
 _START_SECONDS = 10.0
 
@@ -29,18 +28,15 @@ class DemoRis:
     def __init__(self, folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
         """Prepare a RIS that stores to a folder, which is made if need be."""
         self._folder = folder
-        self._server = MllpServer(self._receive, host=host, port=port)
-        self._thread = threading.Thread(target=self._run, name="demo-ris", daemon=True)
-        self._started: Future[int] = Future()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        server = MllpServer(self._receive, host=host, port=port)
+        self._serving = ServingThread(server, "demo-ris", start_seconds=_START_SECONDS)
         self._lock = threading.Lock()
         self._received: list[Path] = []
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return self._started.result(_START_SECONDS)
+        return self._serving.port
 
     @property
     def received(self) -> tuple[Path, ...]:
@@ -50,8 +46,7 @@ class DemoRis:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._thread.start()
-        self._started.result(_START_SECONDS)
+        self._serving.start()
         return self
 
     def __exit__(
@@ -60,22 +55,7 @@ class DemoRis:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except OSError as error:
-            # Told to whoever waits in __enter__: the port is taken, or the address is not ours.
-            self._started.set_exception(error)
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with self._server as server:
-            self._started.set_result(server.port)
-            await self._stop.wait()
+        self._serving.stop()
 
     def _receive(self, message: bytes) -> bytes:
         """Store a message, then answer AA; AR where it cannot be read, and it is not stored."""

@@ -18,7 +18,6 @@ value set issue-type.
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -27,8 +26,9 @@ from urllib.parse import quote
 
 import httpx2
 
-from core.errors import PeerRefusedError, PeerUnreachableError, SettingsError, TransientError
-from core.tls_context import PeerTls, load_peer_tls
+from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
+from core.tls_context import PeerTls
+from core.web_calls import gather, web_context, why_unanswered
 from hl7.fhir import RESOURCE, SUPPORTED_VERSIONS, identifier_of
 
 _JSON = "application/fhir+json"
@@ -119,11 +119,10 @@ def _call(
     deadline = time.monotonic() + peer.answer_seconds
     if peer.token:
         headers = headers | {"Authorization": f"Bearer {peer.token}"}
-    body = b""
     try:
         with (
             httpx2.Client(
-                verify=_context(peer),
+                verify=web_context(peer.tls),
                 timeout=httpx2.Timeout(peer.answer_seconds, connect=_CONNECT_SECONDS),
                 follow_redirects=False,
                 trust_env=False,
@@ -135,49 +134,20 @@ def _call(
                 content=content,
             ) as response,
         ):
-            for piece in response.iter_bytes():
-                body += piece
-                if len(body) > _MOST_ANSWER_BYTES:
-                    raise PeerRefusedError(f"{peer} answered with more than it should.")
-                if time.monotonic() > deadline:
-                    raise PeerUnreachableError(f"{peer} gave no whole answer in time.")
+            body = gather(
+                response.iter_bytes(), str(peer), most_bytes=_MOST_ANSWER_BYTES, deadline=deadline
+            )
             return response.status_code, body
     except httpx2.TransportError as error:
-        raise PeerUnreachableError(_why(peer, error)) from None
+        why = why_unanswered(
+            str(peer),
+            error,
+            timed_out=isinstance(error, httpx2.TimeoutException),
+            was_connected=not isinstance(error, httpx2.ConnectError),
+        )
+        raise PeerUnreachableError(why) from None
     except httpx2.DecodingError:
         raise PeerRefusedError(f"{peer} answered with what cannot be decoded.") from None
-
-
-def _context(peer: FhirPeer) -> ssl.SSLContext:
-    """Return what a connection is secured with.
-
-    Raises:
-        PeerUnreachableError: A file cannot be used; that can be mended, and the peer called again.
-    """
-    if peer.tls is None:
-        return ssl.create_default_context()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        load_peer_tls(context, peer.tls)
-    except SettingsError as error:
-        raise PeerUnreachableError(str(error)) from None
-    return context
-
-
-def _why(peer: FhirPeer, error: httpx2.TransportError) -> str:
-    """Say why there was no answer, in words of ours."""
-    if isinstance(error, httpx2.TimeoutException):
-        return f"{peer} gave no answer in time."
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"The certificate of {peer} is refused: {cause.verify_message}."
-        if isinstance(cause, ssl.SSLError):
-            return f"There is no TLS connection to {peer}: {cause.reason or 'unknown reason'}."
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx2.ConnectError):
-        return f"There is no connection to {peer}."
-    return f"The connection to {peer} broke."
 
 
 def _refusal(peer: FhirPeer, status: int, body: bytes) -> TransientError | PeerRefusedError:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -20,9 +17,7 @@ from core.settings_orders import OrdersTlsSettings
 from core.tls_context import OwnPair, acceptor_context
 from hl7.endpoint import Endpoint, Limits
 from hl7.reception import Reception
-
-_START_SECONDS = 30.0
-_SETTING = "orders.tls"
+from hl7.serving import ServingThread
 
 
 class OrdersListener:
@@ -50,7 +45,7 @@ class OrdersListener:
         self._orders = settings.orders
         self._audit = AuditTrail(settings, clock)
         self._reception = Reception(engine, settings.orders, clock)
-        self._endpoint = Endpoint(
+        endpoint = Endpoint(
             self._reception.take,
             host=settings.orders.host,
             port=settings.orders.port if port is None else port,
@@ -63,10 +58,7 @@ class OrdersListener:
             admit=self._admit,
             tls=tls_context(settings.orders.tls, settings.resolve),
         )
-        self._thread = threading.Thread(target=self._run, name="orders-listener", daemon=True)
-        self._started: Future[int] = Future()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._serving = ServingThread(endpoint, "orders-listener")
 
     def start(self) -> int:
         """Listen; return the port.
@@ -75,27 +67,12 @@ class OrdersListener:
             OSError: The port is taken, or the address is not ours.
         """
         self._reception.start()
-        self._thread.start()
-        return self._started.result(_START_SECONDS)
+        return self._serving.start()
 
     def stop(self) -> None:
         """Close the connections and keep what was taken."""
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        self._serving.stop()
         self._reception.stop()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except OSError as error:
-            self._started.set_exception(error)
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with self._endpoint as endpoint:
-            self._started.set_result(endpoint.port)
-            await self._stop.wait()
 
     def _admit(self, address: str) -> bool:
         peers = self._orders.peers
@@ -118,10 +95,14 @@ def tls_context(
     """
     if tls is None:
         return None
-    own = OwnPair(setting=_SETTING, certificate=resolve(tls.certificate), key=resolve(tls.key))
     return acceptor_context(
-        own,
+        own_pair(tls, resolve),
         profile="bcp195",
         client_certificate=tls.client_certificate,
         trusted=None if tls.trusted is None else resolve(tls.trusted),
     )
+
+
+def own_pair(tls: OrdersTlsSettings, resolve: Callable[[Path], Path]) -> OwnPair:
+    """Return the files of the certificate that the port for orders shows."""
+    return OwnPair(setting="orders.tls", certificate=resolve(tls.certificate), key=resolve(tls.key))

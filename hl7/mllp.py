@@ -20,7 +20,7 @@ from core.errors import (
     TransientError,
     UnreadableMessageError,
 )
-from core.tls_context import PeerTls
+from core.tls_context import PeerTls, requestor_context
 from hl7.ack import Ack, AckCode
 from hl7.connection import Connection
 from hl7.er7 import parse
@@ -86,16 +86,29 @@ def send(
         return _judge(ack, control_id)
 
 
-def probe(host: str, port: int, *, timeout_seconds: float = 5.0) -> None:
-    """Connect to a peer and close again, without sending anything.
+def probe(
+    host: str, port: int, *, timeout_seconds: float = 5.0, tls: PeerTls | None = None
+) -> None:
+    """Connect to a peer, over TLS shake hands with it, and close again without sending anything.
 
     Raises:
-        PeerUnreachableError: Nobody accepts the connection.
+        PeerUnreachableError: Nobody accepts the connection, or there is no TLS over it.
+        SettingsError: A file of `tls` cannot be used.
     """
     try:
-        socket.create_connection((host, port), timeout=timeout_seconds).close()
+        connection = socket.create_connection((host, port), timeout=timeout_seconds)
     except OSError as error:
         raise PeerUnreachableError(f"{host}:{port} accepts no connection: {error}") from error
+    with connection:
+        if tls is None:
+            return
+        context = requestor_context(tls)
+        try:
+            context.wrap_socket(connection, server_hostname=host).close()
+        except OSError as error:  # ssl.SSLError is one
+            raise PeerUnreachableError(
+                f"There is no TLS connection to {host}:{port}: {error}"
+            ) from error
 
 
 def _judge(ack: Ack, control_id: str) -> Ack:

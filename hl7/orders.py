@@ -28,12 +28,9 @@ from core.orders import CodedProcedure, OrderReference
 from core.report import Patient
 from hl7.er7 import Er7Message, Er7Segment, parse
 from hl7.escape import one_line
+from hl7.kinds import MERGES, ORDERS, REPORTS, UPDATES, kind_of
 from hl7.person_name import from_xcn, from_xpn
 
-ORDERS = frozenset({"ORM^O01", "OMI^O23", "OMG^O19"})
-REPORTS = frozenset({"ORU^R01"})
-UPDATES = frozenset({"ADT^A01", "ADT^A04", "ADT^A08", "ADT^A31"})
-MERGES = frozenset({"ADT^A18", "ADT^A34", "ADT^A36", "ADT^A40"})
 # By what each item is found: the first field that is filled counts.
 FIELDS = {
     "accession number": ("IPC-1", "OBR-18"),
@@ -47,8 +44,6 @@ FIELDS = {
     "filler number": ("ORC-3", "OBR-3"),
     "ordering provider": ("OBR-16", "ORC-12", "PV1-8"),
 }
-# Of a message type that old systems send without one.
-_ONLY_TRIGGERS = {"ORM": "O01", "OMI": "O23", "OMG": "O19", "ORU": "R01"}
 _OWN_APPLICATION = "TAQRIR"
 _STAT_CODES = frozenset({"S", "ST", "STAT"})
 _CANCELLED = frozenset({"CA", "OC", "CR", "DC", "OD", "DR"})
@@ -67,11 +62,6 @@ _OBX_FIELDS = 6
 _HEADS = frozenset({"PID", "PV1"})
 
 
-def is_merge(kind: str) -> bool:
-    """Tell whether a message says that patients are one."""
-    return kind in MERGES
-
-
 def read_instructions(content: bytes, *, default_charset: str = "utf-8") -> tuple[Instruction, ...]:
     """Return what a message asks for; nothing where it is of no kind that concerns us.
 
@@ -79,8 +69,8 @@ def read_instructions(content: bytes, *, default_charset: str = "utf-8") -> tupl
         UnreadableMessageError: It is of a kind that does, and cannot be understood.
     """
     message = parse(content, default_charset=default_charset)
-    name, trigger = (message.text("MSH", 9, n).strip() for n in (1, 2))
-    kind = f"{name}^{trigger or _ONLY_TRIGGERS.get(name, '')}"
+    name, trigger = (message.text("MSH", 9, n) for n in (1, 2))
+    kind = kind_of(name, trigger, message.text("EVN", 1))
     if kind in ORDERS:
         return tuple(_orders(message))
     if kind in REPORTS:

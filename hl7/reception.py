@@ -31,7 +31,7 @@ from core.messages import Kept, ReceivedMessage
 from core.settings_orders import OrdersSettings
 from hl7.ack import AckCode, build_ack
 from hl7.header import Header, read_header
-from hl7.orders import is_merge
+from hl7.kinds import may_merge
 
 # Of one transaction; more would only make the first of them wait.
 _BATCH_MESSAGES = 1024
@@ -110,7 +110,7 @@ class Reception:
                 sending_facility=header.sending_facility,
                 control_id=header.control_id,
                 kind=header.kind,
-                is_merge=is_merge(header.kind),
+                is_merge=may_merge(header.kind),
                 digest=hashlib.sha256(content).hexdigest(),
                 peer=peer,
                 received_at=at,

@@ -74,7 +74,7 @@ def answer(engine: TextEngine, request: AskRequest) -> Answer:
         question=question,
         text=written.text,
         language=request.language,
-        model=engine.version_of(""),
+        model=engine.version_of(request.adapter),
         findings=findings,
         # Only the last one says how much is left.
         reasons=tuple(reasons[-1:]),
@@ -95,6 +95,7 @@ def _generation(request: AskRequest, question: str) -> GenerationRequest:
         images=request.images,
         history=tuple(turns[:-1]),
         max_new_tokens=request.max_new_tokens,
+        adapter=request.adapter,
         # Somebody sits and waits.
         is_urgent=True,
     )

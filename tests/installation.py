@@ -18,7 +18,7 @@ from servers import dcmtk, free_port, wait_until
 from servers.process import ending_with_us
 from sqlalchemy.orm import Session
 
-from cli.look import describe_study
+from cli.show import describe_study
 from core import database, store
 
 SENDER = "MODALITY"

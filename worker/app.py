@@ -15,14 +15,8 @@ from celery.signals import setup_logging, worker_process_init
 from core import log, store
 from core.database import writing
 from core.process import die_with_parent
-from core.queue import (
-    BEAT_TASK,
-    DELIVER_QUEUE,
-    DELIVER_TASK,
-    DRAFT_QUEUE,
-    DRAFT_TASK,
-    make_app,
-)
+from core.queue import BEAT_TASK, DELIVER_TASK, DRAFT_TASK, make_app
+from core.queue_names import DELIVER_QUEUE, DRAFT_QUEUE
 from core.settings import Settings
 from worker.deliver import deliver
 from worker.drafting import DraftingThreads

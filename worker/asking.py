@@ -36,7 +36,8 @@ class AskedTurn:
 def ask(parts: Parts, study_id: int, question: str, language: Language, *, actor: str) -> AskedTurn:
     """Ask about a study, and record question and answer.
 
-    Earlier turns on the same version of the study are part of the question, withheld ones not.
+    Whoever drafts for the study answers: the model, with the adapter that its rule names. Earlier
+    turns on the same version of the study are part of the question, withheld ones not.
 
     Raises:
         PermanentError: There is no question, or the study has been purged or holds nothing to see.
@@ -67,6 +68,7 @@ def ask(parts: Parts, study_id: int, question: str, language: Language, *, actor
             ),
             severities=severities_of(parts, study),
             max_new_tokens=parts.settings.model.max_new_tokens,
+            adapter=study.options.get("adapter", ""),
             laterality=laterality_of(selection),
             identifiers=identifiers_of(header),
         )

@@ -16,7 +16,7 @@ from core.database import reading, writing
 from core.errands import Errands
 from core.errors import PermanentError, TransientError
 from core.log import log
-from core.settings import PacsSettings
+from core.settings_destinations import PacsSettings
 from dicom_node.commitment import CommitmentService
 from dicom_node.commitment_dataset import CommitmentRequest
 from dicom_node.commitment_request import reference_to, request_commitment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from core.errors import SigningRefusedError
-from core.report import Finding, Language, Narrative, Report, ReportStatus, Signature
+from core.report import Language, Narrative, Report, ReportStatus, Signature
 from dicom_node.sr_reading import check_text
 from worker.parts import Parts
 from worker.rechecking import recheck
@@ -36,8 +36,8 @@ def signed_report(
     reader: Reader,
     *,
     status: ReportStatus,
-) -> tuple[Report, list[dict[str, str]], tuple[Finding, ...]]:
-    """Return the report as it is signed, what was changed in it, and what the checks say.
+) -> tuple[Report, list[dict[str, str]]]:
+    """Return the report as it is signed, with what the checks say, and what was changed in it.
 
     Raises:
         SigningRefusedError: The text may not be signed.
@@ -68,12 +68,11 @@ def signed_report(
         # They are of the draft's sentences.
         confidences=(),
     )
-    findings = recheck(signed, languages)
-    signed = replace(signed, findings=findings)
+    signed = replace(signed, findings=recheck(signed, languages))
     if signed.blocking:
         reasons = " ".join(finding.message for finding in signed.blocking)
         raise SigningRefusedError(f"English and Arabic say different things: {reasons}")
-    return signed, edits, findings
+    return signed, edits
 
 
 def _require_sections_once(report: Report) -> None:

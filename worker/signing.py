@@ -98,27 +98,19 @@ def sign(
         if draft.origin not in _DRAFTS:
             raise SigningRefusedError(f"Version {version} is no draft.")
         report = from_json(draft.report)
-        signed, edits, findings = signed_report(
+        signed, edits = signed_report(
             parts, report, edited, languages, reader, status=ReportStatus.SIGNED
         )
-        decision = Decision(
-            study_uid=row.study_uid,
-            report_version=_record(
-                session,
-                parts,
-                _Version(
-                    study=row,
-                    against=draft,
-                    report=signed,
-                    event=Event.SIGNED,
-                    reader=reader,
-                    languages=languages,
-                    edits=edits,
-                ),
-            ),
-            findings=findings,
-            edits=len(edits),
+        made = _Version(
+            study=row,
+            against=draft,
+            report=signed,
+            event=Event.SIGNED,
+            reader=reader,
+            languages=languages,
+            edits=edits,
         )
+        decision = replace(_record(session, parts, made), findings=signed.findings)
     _ring(parts, study)
     return decision
 
@@ -140,29 +132,21 @@ def correct(
     with writing(parts.engine) as session:
         row, draft = _look(session, study, version, State.SIGNED)
         report = from_json(draft.report)
-        signed, edits, findings = signed_report(
+        signed, edits = signed_report(
             parts, report, edited, languages, reader, status=ReportStatus.CORRECTED
         )
         if not edits:
             raise SigningRefusedError("The text is the signed one: there is nothing to correct.")
-        decision = Decision(
-            study_uid=row.study_uid,
-            report_version=_record(
-                session,
-                parts,
-                _Version(
-                    study=row,
-                    against=draft,
-                    report=signed,
-                    event=Event.CORRECTED,
-                    reader=reader,
-                    languages=languages,
-                    edits=edits,
-                ),
-            ),
-            findings=findings,
-            edits=len(edits),
+        made = _Version(
+            study=row,
+            against=draft,
+            report=signed,
+            event=Event.CORRECTED,
+            reader=reader,
+            languages=languages,
+            edits=edits,
         )
+        decision = replace(_record(session, parts, made), findings=signed.findings)
     _ring(parts, study)
     return decision
 
@@ -188,20 +172,16 @@ def addend(
             signature=signature_of(parts, reader, languages),
         )
         added = replace(report, status=ReportStatus.ADDENDED, addenda=(*report.addenda, addendum))
-        number = _record(
-            session,
-            parts,
-            _Version(
-                study=row,
-                against=draft,
-                report=added,
-                event=Event.ADDENDED,
-                reader=reader,
-                languages=languages,
-                edits=[],
-            ),
+        made = _Version(
+            study=row,
+            against=draft,
+            report=added,
+            event=Event.ADDENDED,
+            reader=reader,
+            languages=languages,
+            edits=[],
         )
-        decision = Decision(study_uid=row.study_uid, report_version=number)
+        decision = _record(session, parts, made)
     _ring(parts, study)
     return decision
 
@@ -257,8 +237,8 @@ def _look(session: Session, study: int, version: int, state: State) -> tuple[Stu
     return row, draft
 
 
-def _record(session: Session, parts: Parts, made: _Version) -> int:
-    """Write the new version, the study's state and what is told of it; return its number."""
+def _record(session: Session, parts: Parts, made: _Version) -> Decision:
+    """Write the new version, the study's state and what is told of it."""
     at, row, reader = parts.clock(), made.study, made.reader
     number = versions.next_report_version(session, row.id)
     changes: dict[str, Any] = {"reason": "", "reason_code": ""}
@@ -294,7 +274,7 @@ def _record(session: Session, parts: Parts, made: _Version) -> int:
     words = f"report version {number} {made.event} in {', '.join(made.languages)}"
     _audit(parts, row, reader, words)
     _log.info("report_decided", study=row.id, kind=made.event, version=number)
-    return number
+    return Decision(study_uid=row.study_uid, report_version=number, edits=len(made.edits))
 
 
 def _actor(reader: Reader) -> str:

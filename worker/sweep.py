@@ -15,7 +15,7 @@ from core.database import reading, writing
 from core.errors import TransientError, TransitionError
 from core.lifecycle import Event
 from core.log import log
-from core.queue import DELIVER_QUEUE, DRAFT_QUEUE, QUEUES
+from core.queue_names import DELIVER_QUEUE, DRAFT_QUEUE, QUEUES
 from worker.confirm import finish_confirming, start_confirming
 from worker.orders import OrdersLoop
 from worker.parts import Parts

@@ -1,11 +1,11 @@
-"""Alembic's entry point: runs on the connection that `core.database.migrate` holds."""
+"""Alembic's entry point: runs on the connection that `core.migration.migrate` holds."""
 
 from __future__ import annotations
 
 from alembic import context
 
 import core.order_tables  # noqa: F401  its tables join the metadata
-from core.database import alembic_options
+from core.migration import alembic_options
 from core.tables import Base
 
 connection = context.config.attributes["connection"]

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from harness import film, new_uid
 from servers import running_postgres
 
-from core import database, log
+from core import database, log, migration
 from core.blobs import InstanceFiles
 from dicom_node.index import Indexer
 from dicom_node.receive import Reception, Status, StorePolicy, StoreRequest
@@ -146,7 +146,7 @@ def main() -> None:
         lines = stack.enter_context((folder / "log.jsonl").open("w"))
         log.configure(lines)
         engine = database.open_engine(url)
-        database.migrate(engine)
+        migration.migrate(engine)
         files = InstanceFiles(folder)
         files.prepare()
         fill_inbox(files, options.count)

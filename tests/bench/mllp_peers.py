@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hl7apy.mllp import AbstractHandler, MLLPServer
 
-from core import database
+from core import database, migration
 from core.clock import local_now
 from core.settings_file import load
 from hl7.ack import AckCode, build_ack
@@ -23,7 +23,7 @@ def taqrir(port: int, folder: Path) -> None:
     settings = load(config, {})
     settings.data_dir.mkdir()
     engine = database.open_engine(database.database_url(settings))
-    database.migrate(engine)
+    migration.migrate(engine)
     listener = OrdersListener(settings, engine)
     listener.start()
     signal.sigwait({signal.SIGTERM})

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from cli.node import node_programs
-from cli.running import open_database, supervise
+from cli.running import migrate, supervise
 from core import log
 from core.settings_file import load
 
@@ -17,6 +17,6 @@ if __name__ == "__main__":
     log.configure()
     config = Path(sys.argv[1])
     settings = load(config)
-    open_database(settings).dispose()
+    migrate(settings)
     programs = [p for p in node_programs(settings, config) if p.name != "node index"]
     supervise(programs, lambda: None)

@@ -15,7 +15,7 @@ from harness import Site
 from servers import fresh_database
 from servers.postgres import plain
 
-from core import database
+from core import database, migration
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database, to be copied: migrating takes longer than most tests."""
     path = tmp_path_factory.mktemp("sqlite") / "taqrir.db"
     engine = database.open_engine(f"sqlite:///{path}")
-    database.migrate(engine)
+    migration.migrate(engine)
     # What stands in the write-ahead log would not be copied.
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -36,7 +36,7 @@ def empty_postgres(postgres_url: str) -> Iterator[str]:
     """A migrated database, to be used as a template."""
     with fresh_database(postgres_url) as url:
         engine = database.open_engine(url)
-        database.migrate(engine)
+        migration.migrate(engine)
         engine.dispose()
         yield url
 

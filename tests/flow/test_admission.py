@@ -15,7 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 
-from core import database
+from core import migration
 from core.errors import PeerRefusedError
 from dicom_node.client import echo, send_files
 
@@ -28,7 +28,7 @@ NOT_AUTHORISED = 0x0124
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An installation whose node runs, with an archive called ARCHIVE."""
     site = Site(tmp_path_factory.mktemp("admission"), pacs={"main": 1})
-    database.migrate(site.engine)
+    migration.migrate(site.engine)
     site.start_node()
     yield site
     site.close()
@@ -102,7 +102,7 @@ def test_a_sender_with_an_address_is_taken_from_that_address_only(tmp_path: Path
     elsewhere = sender.model_copy(update={"ae_title": "ELSEWHERE", "host": "192.0.2.1"})
     here = sender.model_copy(update={"ae_title": "HERE", "host": "localhost"})
     site.settings = site.settings.model_copy(update={"senders": (elsewhere, here)})
-    database.migrate(site.engine)
+    migration.migrate(site.engine)
     site.start_node()
 
     echo(site.peer("HERE"))
@@ -123,7 +123,7 @@ def test_a_caller_who_is_rejected_harms_nobody_else(node: Site) -> None:
 def test_a_port_that_is_taken_is_said_at_the_start(node: Site, tmp_path: Path) -> None:
     second = Site(tmp_path)
     second.settings = second.settings.model_copy(update={"node": node.settings.node})
-    database.migrate(second.engine)
+    migration.migrate(second.engine)
     before = threading.active_count()
 
     with pytest.raises(OSError, match="in use"):

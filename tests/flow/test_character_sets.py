@@ -11,7 +11,7 @@ from harness import ScriptedPacs, ScriptedRis, Site, film, one_database, save
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from cli.look import describe_study, study_text
+from cli.show import describe_study, study_text
 from core.database import reading
 from core.lifecycle import DeliveryState
 

@@ -36,10 +36,6 @@ CONFIRMED, PARKED = DeliveryState.CONFIRMED, DeliveryState.PARKED
 refused = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
-def _states(site: Site) -> list[str]:
-    return [delivery.state for delivery, _ in site.deliveries()]
-
-
 def _first(site: Site) -> Delivery:
     return site.deliveries()[0][0]
 
@@ -59,7 +55,7 @@ def _sent(
         confirm(site)
         site.take_in(film())
         site.deliver_due()
-        assert _states(site) == [SENT, SENT]
+        assert site.states() == [SENT, SENT]
         yield site
 
 
@@ -71,11 +67,11 @@ def test_what_the_archive_commits_to_is_confirmed(make_site: Callable[..., Site]
         (request,) = archive.requests
         assert [r.sop_instance_uid for r in request.references] == archive.stored
         assert {r.sop_class_uid for r in request.references} == {uid.BasicTextSRStorage}
-        assert _states(site) == [SENT, SENT]
+        assert site.states() == [SENT, SENT]
 
         assert tell(site, all_of(request)) == 0x0000
 
-    assert _states(site) == [CONFIRMED, CONFIRMED]
+    assert site.states() == [CONFIRMED, CONFIRMED]
     assert site.events().count("delivery_confirmed") == 2
     assert _ask(site) == 0
 
@@ -102,7 +98,7 @@ def test_a_report_on_the_same_association_is_taken(make_site: Callable[..., Site
 
         # The wait ends with the report.
         assert time.monotonic() - began < 10
-        assert _states(site) == [CONFIRMED, CONFIRMED]
+        assert site.states() == [CONFIRMED, CONFIRMED]
         for thread in archive.threads:
             thread.join()
         assert archive.answers == [0x0000]
@@ -119,7 +115,7 @@ def test_a_report_that_overtakes_the_answer_is_taken(make_site: Callable[..., Si
     with _sent(make_site, archive) as site:
         _ask(site, listen_seconds=15)
 
-        assert _states(site) == [CONFIRMED, CONFIRMED]
+        assert site.states() == [CONFIRMED, CONFIRMED]
 
 
 @one_database
@@ -135,7 +131,7 @@ def test_a_report_elsewhere_before_the_answer_is_taken(make_site: Callable[..., 
         _ask(site)
 
     assert statuses == [0x0000]
-    assert _states(site) == [CONFIRMED, CONFIRMED]
+    assert site.states() == [CONFIRMED, CONFIRMED]
 
 
 # Who is believed
@@ -157,7 +153,7 @@ def test_a_report_of_anybody_else_confirms_nothing(
         assert tell(site, all_of(archive.requests[0]), calling=calling) == status
         assert tell(site, none_of(archive.requests[0]), calling=calling) == status
 
-    assert _states(site) == [SENT, SENT]
+    assert site.states() == [SENT, SENT]
 
 
 @one_database
@@ -171,7 +167,7 @@ def test_a_report_of_an_unknown_transaction_is_refused(make_site: Callable[..., 
             report = CommitmentReport(transaction_uid=transaction, committed=references)
             assert tell(site, report) == 0x0115
 
-    assert _states(site) == [SENT, SENT]
+    assert site.states() == [SENT, SENT]
 
 
 @one_database
@@ -191,7 +187,7 @@ def test_a_report_that_breaks_the_standard_is_refused_and_changes_nothing(
         assert tell(site, empty) == 0x0115
         assert tell(site, report, syntax=uid.ImplicitVRLittleEndian) == 0x0000
 
-    assert _states(site) == [CONFIRMED, CONFIRMED]
+    assert site.states() == [CONFIRMED, CONFIRMED]
 
 
 @one_database
@@ -211,7 +207,7 @@ def test_objects_that_were_never_asked_for_are_passed_over(
 
         assert tell(site, report) == 0x0000
         # The other one goes on waiting.
-        assert _states(site) == [CONFIRMED, SENT]
+        assert site.states() == [CONFIRMED, SENT]
         site.clock.advance(hours=1.1)
         assert _ask(site) == 1
         assert archive.requests[1].references == asked.references[1:]
@@ -227,7 +223,7 @@ def test_a_repeated_report_changes_nothing(make_site: Callable[..., Site]) -> No
         # Nor does a contradiction that comes afterwards.
         assert tell(site, none_of(asked)) == 0x0000
 
-    assert _states(site) == [CONFIRMED, CONFIRMED]
+    assert site.states() == [CONFIRMED, CONFIRMED]
     assert site.events().count("delivery_confirmed") == 2
 
 
@@ -242,14 +238,14 @@ def test_an_object_that_is_denied_is_sent_again_once_and_then_parked(
         _ask(site)
         first = archive.requests[0]
         assert tell(site, none_of(first)) == 0x0000
-        assert _states(site) == [PENDING, PENDING]
+        assert site.states() == [PENDING, PENDING]
 
         site.deliver_due()
-        assert _states(site) == [SENT, SENT]
+        assert site.states() == [SENT, SENT]
         assert archive.stored[2:] == archive.stored[:2]
         # The first report, said again, is not a second denial.
         assert tell(site, none_of(first)) == 0x0000
-        assert _states(site) == [SENT, SENT]
+        assert site.states() == [SENT, SENT]
 
         _ask(site)
         second = archive.requests[1]
@@ -257,7 +253,7 @@ def test_an_object_that_is_denied_is_sent_again_once_and_then_parked(
         # The wait for a report begins anew, too.
         assert _first(site).commitment_asks == 1
         tell(site, none_of(second))
-        assert _states(site) == [PARKED, PARKED]
+        assert site.states() == [PARKED, PARKED]
         assert "0112 no such object instance" in _first(site).reason
 
         # An operator starts it anew.
@@ -266,7 +262,7 @@ def test_an_object_that_is_denied_is_sent_again_once_and_then_parked(
         site.deliver_due()
         _ask(site)
         tell(site, all_of(archive.requests[2]))
-        assert _states(site) == [CONFIRMED, CONFIRMED]
+        assert site.states() == [CONFIRMED, CONFIRMED]
 
 
 @one_database
@@ -284,7 +280,7 @@ def test_one_object_may_be_denied_and_the_other_confirmed(
         tell(site, report)
 
     # What stands in both lists was denied.
-    assert _states(site) == [CONFIRMED, PENDING]
+    assert site.states() == [CONFIRMED, PENDING]
 
 
 # No report
@@ -310,14 +306,14 @@ def test_an_archive_that_never_reports_is_asked_again_and_shown(
         assert waits == [1, 2, 4, 8, 16, 24, 24]
         # Each time under a transaction of its own.
         assert len({r.transaction_uid for r in archive.requests}) == 7
-        assert _states(site) == [SENT, SENT]
+        assert site.states() == [SENT, SENT]
         assert _first(site).reason == "sent, not confirmed: asked 6 times, no report came"
         assert site.events().count("delivery_unconfirmed") == 2
 
         # The archive wakes up after all.
         _ask(site)
         tell(site, all_of(archive.requests[-1]))
-        assert _states(site) == [CONFIRMED, CONFIRMED]
+        assert site.states() == [CONFIRMED, CONFIRMED]
         assert _first(site).reason == ""
 
 
@@ -338,7 +334,7 @@ def test_an_archive_that_refuses_the_request_is_asked_again_and_shown(
         _ask(site)
         tell(site, all_of(archive.requests[-1]))
 
-    assert _states(site) == [CONFIRMED, CONFIRMED]
+    assert site.states() == [CONFIRMED, CONFIRMED]
 
 
 @one_database
@@ -350,7 +346,7 @@ def test_an_archive_without_storage_commitment_is_shown(make_site: Callable[...,
             assert until is not None
             site.clock.now = until
 
-    assert _states(site) == [SENT, SENT]
+    assert site.states() == [SENT, SENT]
     assert _first(site).reason.startswith("sent, not confirmed: asked 3 times")
     assert "takes none of the objects" in _first(site).reason
 
@@ -435,7 +431,7 @@ def test_a_silent_archive_holds_up_neither_the_sweep_nor_another(
         tell(site, all_of(silent.requests[0]))
         finish_confirming(20)
         # A report is believed from the archive that was asked; both are called ARCHIVE here.
-        assert set(_states(site)) == {CONFIRMED}
+        assert set(site.states()) == {CONFIRMED}
         assert (len(silent.requests), len(quick.requests)) == (1, 1)
 
 
@@ -464,7 +460,7 @@ def test_a_delivery_that_an_operator_dismissed_is_no_longer_asked_for_nor_heard_
             session.execute(update(Delivery).values(dismissed_at=site.clock()))
 
         assert tell(site, none_of(archive.requests[0])) == 0x0000
-        assert _states(site) == [SENT, SENT]
+        assert site.states() == [SENT, SENT]
         site.clock.advance(days=2)
         assert _ask(site) == 0
 

@@ -1,9 +1,8 @@
-"""A sender asks us to commit to what it sent: what is promised, what is not, and who is told."""
+"""A sender asks us to commit to what it sent: what is promised, and what is not."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,21 +11,21 @@ from typing import Any
 import pytest
 from harness import MODALITY, Site, film, one_database, report_object, save
 from harness.commitment import (
-    ListeningSender,
     act,
     commit,
     commitment_states,
     instance_of,
+    reasons_of,
     reference,
     report_all,
     report_on,
+    report_to,
     request_for,
     service,
     the_commitment,
 )
 from pydicom import uid
 from pydicom.dataset import Dataset
-from servers import free_port
 from sqlalchemy import create_engine, delete, update
 
 from core import commitments
@@ -35,29 +34,13 @@ from core.database import reading
 from core.lifecycle import CommitmentState
 from core.tables import Instance, Study
 from dicom_node import commitment_evaluation
-from dicom_node.associations import Associations, OpenAssociation
 from dicom_node.commitment import CommitmentService
-from dicom_node.commitment_dataset import CommitmentReport, Reference, encode_dataset
-from dicom_node.commitment_report import finish_reports, report_due
+from dicom_node.commitment_dataset import Reference, encode_dataset
 from dicom_node.index import Indexer
 from dicom_node.receive import Reception, StorePolicy, StoreRequest
 
 EVALUATING, REPORTING = CommitmentState.EVALUATING, CommitmentState.REPORTING
 REPORTED, UNREPORTED = CommitmentState.REPORTED, CommitmentState.UNREPORTED
-
-# pynetdicom lets go of a socket whose connection was refused without closing it.
-refused = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-def _report(site: Site) -> CommitmentReport:
-    report_all(site)
-    report = report_on(site)
-    assert report is not None
-    return report
-
-
-def _reasons(report: CommitmentReport) -> list[int]:
-    return [reason for _, reason in report.failed]
 
 
 def _path(site: Site, dataset: Dataset) -> Path:
@@ -92,7 +75,7 @@ def test_what_is_stored_is_committed_for_the_days_of_the_setting(site: Site) -> 
     site.receive(one, two)
 
     assert act(site, request_for(reference(one), reference(two))) == 0x0000
-    report = _report(site)
+    report = report_to(site)
 
     assert set(report.committed) == {reference(one), reference(two)}
     assert report.failed == ()
@@ -109,7 +92,7 @@ def test_the_transaction_uid_comes_back(site: Site) -> None:
     asked = request_for(Reference(sop_class_uid=uid.CTImageStorage, sop_instance_uid="1.2.3"))
     act(site, asked)
 
-    assert _report(site).transaction_uid == asked.transaction_uid
+    assert report_to(site).transaction_uid == asked.transaction_uid
 
 
 @one_database
@@ -181,7 +164,7 @@ def test_the_same_request_again_is_the_same_request(site: Site) -> None:
 
     assert [act(site, asked) for _ in range(3)] == [0, 0, 0]
     assert commitment_states(site) == {EVALUATING: 1}
-    assert _report(site).committed == (reference(image),)
+    assert report_to(site).committed == (reference(image),)
     assert report_on(site) is None
 
 
@@ -191,13 +174,13 @@ def test_a_request_that_comes_again_after_its_report_is_reported_again(site: Sit
     image = film()
     asked = request_for(reference(image))
     act(site, asked)
-    assert _reasons(_report(site)) == [0x0112]
+    assert reasons_of(report_to(site)) == [0x0112]
     site.receive(image)
     site.clock.advance(minutes=1)
 
     act(site, asked)
 
-    assert _report(site).committed == (reference(image),)
+    assert report_to(site).committed == (reference(image),)
 
 
 @one_database
@@ -238,7 +221,7 @@ def test_what_still_waits_for_the_index_is_neither_there_nor_missing(site: Site)
     site._received.add(str(image.StudyInstanceUID))
     Indexer(site.engine, site.parts.files).catch_up()
     assert not path.exists()
-    assert _report(site).committed == (reference(image),)
+    assert report_to(site).committed == (reference(image),)
 
 
 @one_database
@@ -253,7 +236,7 @@ def test_what_came_after_the_request_does_not_hold_its_report_up(site: Site) -> 
         session.execute(update(commitments.Commitment).values(requested_at=site.clock()))
     path = _put_into_inbox(site, later)
 
-    assert _report(site).committed == (reference(image),)
+    assert report_to(site).committed == (reference(image),)
     path.unlink()
 
 
@@ -276,7 +259,7 @@ def test_each_failure_has_its_reason(site: Site) -> None:
             reference(never), as_ct,
         ),
     )  # fmt: skip
-    report = _report(site)
+    report = report_to(site)
 
     assert report.event_type == 2
     assert report.committed == (reference(whole),)
@@ -299,7 +282,7 @@ def test_one_object_under_two_classes_is_committed_under_its_own(site: Site) -> 
     wrong = reference(image, uid.CTImageStorage)
 
     act(site, request_for(reference(image), wrong))
-    report = _report(site)
+    report = report_to(site)
 
     assert report.committed == (reference(image),)
     assert report.failed == ((wrong, 0x0119),)
@@ -313,7 +296,7 @@ def test_non_images_are_committed_too(site: Site) -> None:
 
     act(site, request_for(reference(document)))
 
-    assert _report(site).committed == (reference(document),)
+    assert report_to(site).committed == (reference(document),)
 
 
 @one_database
@@ -325,7 +308,7 @@ def test_an_object_in_quarantine_is_not_committed(site: Site) -> None:
 
     act(site, request_for(reference(image)))
 
-    assert _reasons(_report(site)) == [0x0112]
+    assert reasons_of(report_to(site)) == [0x0112]
 
 
 def test_a_purged_study_is_not_committed_even_where_a_file_is_left(site: Site) -> None:
@@ -337,7 +320,7 @@ def test_a_purged_study_is_not_committed_even_where_a_file_is_left(site: Site) -
 
     act(site, request_for(reference(image)))
 
-    assert _reasons(_report(site)) == [0x0112]
+    assert reasons_of(report_to(site)) == [0x0112]
     assert instance_of(site, image).committed_until is None
 
 
@@ -359,7 +342,7 @@ def test_a_study_that_is_purged_while_its_files_are_looked_at_is_not_committed(
 
     monkeypatch.setattr(commitment_evaluation, "_compare", purge_in_between)
     act(site, request_for(reference(gone), reference(whole)))
-    report = _report(site)
+    report = report_to(site)
 
     assert report.committed == (reference(whole),)
     assert report.failed == ((reference(gone), 0x0112),)
@@ -376,7 +359,7 @@ def test_a_row_without_a_file_is_not_committed(site: Site) -> None:
 
     act(site, request_for(reference(image)))
 
-    assert _reasons(_report(site)) == [0x0112]
+    assert reasons_of(report_to(site)) == [0x0112]
 
 
 def test_a_promise_is_never_shortened(site: Site) -> None:
@@ -384,12 +367,12 @@ def test_a_promise_is_never_shortened(site: Site) -> None:
     image = film()
     site.receive(image)
     act(site, request_for(reference(image)))
-    _report(site)
+    report_to(site)
     until = instance_of(site, image).committed_until
 
     commit(site, days=3)
     act(site, request_for(reference(image)))
-    _report(site)
+    report_to(site)
 
     assert instance_of(site, image).committed_until == until
 
@@ -407,7 +390,7 @@ def test_a_setting_that_was_taken_back_promises_nothing(site: Site) -> None:
 
     report = report_on(site)
     assert report is not None
-    assert _reasons(report) == [0x0110]
+    assert reasons_of(report) == [0x0110]
     assert instance_of(site, image).committed_until is None
 
 
@@ -438,7 +421,7 @@ def test_of_several_contents_of_a_uid_the_one_that_the_sender_sent_last_is_commi
             row.is_current = number == current
 
     act(site, request_for(reference(image)))
-    assert _report(site).committed == (reference(image),)
+    assert report_to(site).committed == (reference(image),)
 
     with reading(site.engine) as session:
         rows = session.query(Instance).order_by(Instance.id).all()
@@ -464,213 +447,3 @@ def test_ten_thousand_references_are_evaluated(make_site: Callable[..., Site]) -
     report = service(site).report_for("00aa", MODALITY)
     assert report is not None
     assert (len(report.content.committed), len(report.content.failed)) == (1, 9_999)
-
-
-# Reports on the sender's own associations
-
-
-@one_database
-def test_a_report_belongs_on_the_association_that_asked(site: Site) -> None:
-    commit(site)
-    image = film()
-    site.receive(image)
-    register = Associations(site.settings.data_dir)
-    register.prepare()
-    entry = OpenAssociation(id="00aa", ae_title=MODALITY, address="", since=time.time())
-    register.enter(entry, limit=9, limit_of_sender=9)
-    act(site, request_for(reference(image)), association="00aa")
-    report_all(site)
-
-    assert report_on(site, "00bb") is None
-    assert service(site).report_for("00aa", "STRANGER") is None
-    assert report_on(site, "00aa") is not None
-
-
-@one_database
-def test_a_report_whose_association_has_ended_goes_on_the_next(site: Site) -> None:
-    commit(site)
-    image = film()
-    site.receive(image)
-    act(site, request_for(reference(image)), association="00aa")
-    report_all(site)
-
-    assert report_on(site, "00bb") is not None
-
-
-def test_a_report_under_way_is_not_handed_out_twice_but_again_if_nobody_answers(
-    site: Site,
-) -> None:
-    commit(site)
-    image = film()
-    site.receive(image)
-    act(site, request_for(reference(image)))
-    report_all(site)
-
-    assert service(site).report_for("00aa", MODALITY) is not None
-    assert service(site).report_for("00aa", MODALITY) is None
-    # The association broke before its answer.
-    site.clock.advance(minutes=6)
-    assert report_on(site) is not None
-    assert commitment_states(site) == {REPORTED: 1}
-
-
-def test_of_two_associations_that_would_report_one_does(site: Site) -> None:
-    commit(site)
-    act(site, request_for(reference(film())))
-    report_all(site)
-    number = the_commitment(site).id
-    claims = []
-    for _ in range(2):
-        # Both have seen that it is due.
-        with site.writing() as session:
-            claims.append(commitments.claim(session, number, at=site.clock()) is not None)
-
-    assert claims == [True, False]
-
-
-@one_database
-def test_a_report_that_is_refused_comes_again_after_growing_pauses(site: Site) -> None:
-    commit(site)
-    image = film()
-    site.receive(image)
-    act(site, request_for(reference(image)))
-    report_all(site)
-    pauses = []
-    for _ in range(3):
-        ours = service(site)
-        report = ours.report_for("00aa", MODALITY)
-        assert report is not None
-        ours.reported(report, 0x0110)
-        due = the_commitment(site).next_attempt_at
-        pauses.append((due - site.clock()).total_seconds())
-        assert ours.report_for("00aa", MODALITY) is None
-        site.clock.now = due
-
-    assert pauses == [15, 30, 60]
-    assert the_commitment(site).reason == "the sender answered 0110"
-    assert report_on(site) is not None
-
-
-def test_a_report_that_nobody_takes_for_a_day_is_a_dead_letter(site: Site) -> None:
-    commit(site)
-    image = film()
-    site.receive(image)
-    act(site, request_for(reference(image)))
-    report_all(site)
-    site.clock.advance(hours=25)
-    report_all(site)
-
-    assert commitment_states(site) == {UNREPORTED: 1}
-    with reading(site.engine) as session:
-        (row,) = commitments.unreported(session)
-    assert row["ae_title"] == MODALITY
-    assert "no association" in row["reason"]
-    # What was promised stays promised.
-    assert instance_of(site, image).committed_until is not None
-
-
-@one_database
-def test_settled_requests_are_kept_for_a_while_only(site: Site) -> None:
-    commit(site)
-    for _ in range(2):
-        image = film()
-        act(site, request_for(reference(image)))
-        _report(site)
-        site.clock.advance(days=31)
-
-    assert commitment_states(site) == {REPORTED: 1}
-
-
-# Reports on associations of ours
-
-
-@pytest.mark.parametrize("roles", [(True, True), (True, False), None])
-@one_database
-def test_a_sender_that_listens_is_told_on_an_association_of_ours(
-    make_site: Callable[..., Site], roles: tuple[bool, bool] | None
-) -> None:
-    site = make_site()
-    image, missing = film(), film()
-    site.receive(image)
-    with ListeningSender(roles=roles) as sender:
-        commit(site, host="127.0.0.1", port=sender.port)
-        act(site, request_for(reference(image)))
-        act(site, request_for(reference(missing)))
-        # It has an address: nothing comes on the association that asked.
-        assert service(site).report_for("00aa", MODALITY) is None
-        report_all(site)
-
-    assert sender.events == [1, 2]
-    assert sender.reports[0].committed == (reference(image),)
-    assert _reasons(sender.reports[1]) == [0x0112]
-    assert commitment_states(site) == {REPORTED: 2}
-
-
-@one_database
-def test_a_sender_that_refuses_the_report_gets_it_again(make_site: Callable[..., Site]) -> None:
-    site = make_site()
-    with ListeningSender([0x0110]) as sender:
-        commit(site, host="127.0.0.1", port=sender.port)
-        act(site, request_for(reference(film())))
-        report_all(site)
-        assert commitment_states(site) == {REPORTING: 1}
-        report_all(site)
-        assert len(sender.reports) == 1
-        site.clock.advance(seconds=16)
-        report_all(site)
-
-    assert len(sender.reports) == 2
-    assert commitment_states(site) == {REPORTED: 1}
-
-
-@refused
-@one_database
-def test_a_sender_that_is_away_is_told_when_it_is_back_or_never(
-    make_site: Callable[..., Site],
-) -> None:
-    site = make_site()
-    commit(site, host="127.0.0.1", port=free_port())
-    act(site, request_for(reference(film())))
-    report_all(site)
-
-    assert commitment_states(site) == {REPORTING: 1}
-    assert "There is no connection" in the_commitment(site).reason
-    with ListeningSender() as sender:
-        commit(site, host="127.0.0.1", port=sender.port)
-        site.clock.advance(seconds=16)
-        report_all(site)
-        assert commitment_states(site) == {REPORTED: 1}
-
-    commit(site, host="127.0.0.1", port=free_port())
-    act(site, request_for(reference(film())))
-    report_all(site)
-    site.clock.advance(hours=25)
-    report_all(site)
-    assert commitment_states(site) == {REPORTED: 1, UNREPORTED: 1}
-
-
-@one_database
-def test_a_silent_sender_holds_up_no_other(make_site: Callable[..., Site]) -> None:
-    site = make_site()
-    silence = threading.Event()
-    with ListeningSender() as quick, ListeningSender() as silent:
-        silent.hold = silence
-        commit(site, host="127.0.0.1", port=quick.port)
-        other = site.settings.senders[0].model_copy(
-            update={"ae_title": "SILENT", "port": silent.port}
-        )
-        site.settings = site.settings.model_copy(
-            update={"senders": (other, *site.settings.senders)}
-        )
-        act(site, request_for(reference(film())), calling="SILENT")
-        act(site, request_for(reference(film())))
-
-        began = time.monotonic()
-        report_due(site.engine, site.settings, site.clock, site.parts.files)
-        assert time.monotonic() - began < 5
-        deadline = time.monotonic() + 10
-        while not quick.reports and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert len(quick.reports) == 1
-        silence.set()
-        finish_reports(20)

@@ -22,10 +22,6 @@ PENDING, SENT = DeliveryState.PENDING, DeliveryState.SENT
 CONFIRMED, PARKED = DeliveryState.CONFIRMED, DeliveryState.PARKED
 
 
-def _states(site: Site) -> list[str]:
-    return [d.state for d, _ in site.deliveries()]
-
-
 def _look(site: Site) -> None:
     start_confirming(site.parts)
     finish_confirming()
@@ -65,7 +61,7 @@ def test_what_the_archive_lists_is_confirmed(
     sweep_once(site.parts)
     finish_confirming()
 
-    assert _states(site) == [CONFIRMED, CONFIRMED]
+    assert site.states() == [CONFIRMED, CONFIRMED]
     assert archive.levels == ["IMAGE", "IMAGE"]
     # Only UIDs are asked by.
     assert {e.keyword for e in archive.asked[0] if e.value} == {
@@ -85,7 +81,7 @@ def test_an_archive_that_lists_late_is_given_time_and_one_that_forgot_gets_it_ag
     waits = []
     for _ in range(3):
         _look(site)
-        waits.append(_states(site))
+        waits.append(site.states())
         site.clock.advance(minutes=5)
     assert waits == [[CONFIRMED, SENT], [CONFIRMED, SENT], [CONFIRMED, PENDING]]
     assert "does not list it" in site.deliveries()[1][0].reason
@@ -98,7 +94,7 @@ def test_an_archive_that_lists_late_is_given_time_and_one_that_forgot_gets_it_ag
     for _ in range(3):
         _look(site)
         site.clock.advance(minutes=5)
-    assert _states(site) == [CONFIRMED, PARKED]
+    assert site.states() == [CONFIRMED, PARKED]
 
 
 def test_an_archive_that_answers_no_query_leaves_it_sent_and_says_so(
@@ -111,7 +107,7 @@ def test_an_archive_that_answers_no_query_leaves_it_sent_and_says_so(
         _look(site)
         site.clock.advance(hours=1)
 
-    assert _states(site) == [SENT, SENT]
+    assert site.states() == [SENT, SENT]
     reasons = {d.reason for d, _ in site.deliveries()}
     assert all(r.startswith("sent, not confirmed: asked") and "A900" in r for r in reasons)
 
@@ -123,7 +119,7 @@ def test_a_yes_that_leaves_doubt_is_looked_up_where_no_proof_is_asked_for(
     _keep(site, archive, 0, 1)
     _look(site)
 
-    assert [d.state for d, _ in site.deliveries()] == [CONFIRMED, SENT]
+    assert site.states() == [CONFIRMED, SENT]
     assert [d.reason for d, _ in site.deliveries()] == [
         "stored, though the data set does not match its SOP class",
         "stored, but the peer changed elements",
@@ -137,7 +133,7 @@ def test_a_duplicate_that_is_refused_was_there_already(
     site = _sent(make_site, archive, 0x0111)
     _look(site)
 
-    assert _states(site) == [SENT, SENT]
+    assert site.states() == [SENT, SENT]
     assert site.deliveries()[0][0].reason == "the peer says that it holds the object already"
     assert len(archive.asked) == 1
 
@@ -154,12 +150,12 @@ def test_a_dicomweb_service_gets_the_same_documents_and_is_asked_for_them_by_a_s
         site.deliver_due()
 
         assert [d.destination for d, _ in site.deliveries()] == ["pacs:main", "dicomweb:cloud"] * 2
-        assert _states(site) == [SENT] * 4
+        assert site.states() == [SENT] * 4
         contents = [a.content for d, a in site.deliveries() if d.destination == "dicomweb:cloud"]
         assert web.objects == contents
         web.answers = [(204, b""), (503, b"")]
         _look(site)
-        assert _states(site) == [SENT] * 4
+        assert site.states() == [SENT] * 4
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from harness import ScriptedRis, Site, film, one_database
+from harness import ScriptedRis, Site, feed, film, one_database
 from sqlalchemy import select
 
 from core import merges, outbox, store
@@ -15,6 +15,7 @@ from core.order_tables import Hl7Message
 from core.report import Patient
 from core.tables import Artifact
 from hl7.er7 import parse
+from worker.orders import follow_all
 
 OLD = Patient(id="P1")
 NEW = Patient(id="P9", name="Qabbani^Nizar")
@@ -108,6 +109,37 @@ def test_nothing_is_sent_while_a_merge_is_pending(make_site: Callable[..., Site]
         site.deliver_due()
 
     assert site.are_all(DeliveryState.SENT)
+    assert len(ris.received) == 1
+
+
+@one_database
+@pytest.mark.parametrize(
+    ("waiting", "holds"),
+    [
+        (feed.order(patient="P7", accession="OTHER"), False),
+        (feed.final_report("OTHER", patient="P7"), False),
+        (feed.message("ADT^A08", "PID|||P7||Other^Name"), False),
+        (feed.merge("P7", "P8"), True),
+        (feed.message("ADT", "EVN|A40", "PID|||P8", "MRG|P7"), True),
+        (feed.message("ADT", "EVN|A08", "PID|||P7||Other^Name"), False),
+        # What it is, cannot be read.
+        (feed.message("ADT", "PID|||P8", "MRG|P7"), True),
+        (feed.message("^A40", "PID|||P8", "MRG|P7"), True),
+    ],
+    ids=["order", "report", "update", "merge", "EVN merge", "EVN update", "trigger", "type"],
+)
+def test_only_what_may_be_a_merge_holds_a_delivery(
+    make_site: Callable[..., Site], waiting: bytes, holds: bool
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        site.take_in(film())
+        feed.keep(site, waiting)
+        assert (site.deliver_due() == []) is holds
+        # Followed, whatever it was, it holds nothing any more.
+        follow_all(site.parts)
+        site.deliver_due()
+
     assert len(ris.received) == 1
 
 

@@ -12,8 +12,8 @@ from harness import RecordingBell, Site, film, new_uid, one_database
 from pydicom import uid
 from sqlalchemy import update
 
-from cli.look import describe_study, study_text
 from cli.main import taqrir
+from cli.show import describe_study, study_text
 from core import store
 from core.database import reading
 from core.lifecycle import State

@@ -308,7 +308,7 @@ def test_what_waits_of_the_draft_is_dropped_when_it_is_signed(
         sign(site.parts, 1, version=1, languages=(EN, AR), reader=READER)
         site.deliver_due()
 
-        assert [d.state for d, _ in site.deliveries()] == [DROPPED, DROPPED, SENT, SENT]
+        assert site.states() == [DROPPED, DROPPED, SENT, SENT]
         assert len(pacs.uids) == 2
         # Nobody has the draft, so that nothing names it.
         assert "PredecessorDocumentsSequence" not in documents(site, 2)["en"]

@@ -9,7 +9,7 @@ from harness import Site, Timing
 from pydicom import dcmread
 from servers import wait_until
 
-from cli.look import describe_study, study_text
+from cli.show import describe_study, study_text
 from core.database import reading
 from core.identifiers import document_uid, message_control_id
 from core.lifecycle import DeliveryState, State

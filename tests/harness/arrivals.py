@@ -9,8 +9,8 @@ from typing import Any
 from pydicom.dataset import Dataset
 from servers import wait_until
 
+from core.associations import Associations, OpenAssociation
 from core.settings import Settings
-from dicom_node.associations import Associations, OpenAssociation
 from dicom_node.completion import Completion
 from dicom_node.index import Indexer
 from dicom_node.receive import Reception, Status, StorePolicy, StoreRequest

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
-from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
 from sqlalchemy import select
 
 from core.commitments import count_commitments
 from core.database import reading
 from core.lifecycle import CommitmentState
+from core.settings_tls import SenderTlsSettings
 from core.tables import Commitment, Instance
 from dicom_node.commitment import CommitmentService
 from dicom_node.commitment_dataset import (
@@ -33,6 +32,7 @@ from dicom_node.commitment_dataset import (
 from dicom_node.commitment_report import finish_reports, report_due
 from dicom_node.connecting import Peer, associate
 from harness.films import new_uid
+from harness.listening import ListeningEntity
 from harness.site import MODALITY, Site
 
 ARCHIVE = "ARCHIVE"
@@ -49,10 +49,17 @@ def request_for(*references: Reference, transaction_uid: str | None = None) -> C
     return CommitmentRequest(transaction_uid=transaction_uid or new_uid(), references=references)
 
 
-def commit(site: Site, *, days: int = 7, host: str = "", port: int | None = None) -> None:
+def commit(
+    site: Site,
+    *,
+    days: int = 7,
+    host: str = "",
+    port: int | None = None,
+    tls: SenderTlsSettings | None = None,
+) -> None:
     """Switch storage commitment on for the site's sender, at an address where it listens."""
     site.parts.files.prepare()
-    changes = {"commitment_days": days, "host": host, "port": port}
+    changes = {"commitment_days": days, "host": host, "port": port, "tls": tls}
     sender = site.settings.senders[0].model_copy(update=changes)
     _change(site, senders=(sender,))
 
@@ -134,6 +141,18 @@ def report_on(site: Site, association: str = "00aa") -> CommitmentReport | None:
     return read_report(report.encode(ExplicitVRLittleEndian), ExplicitVRLittleEndian)
 
 
+def report_to(site: Site) -> CommitmentReport:
+    """Evaluate what was asked, and take the report that is then due."""
+    report_all(site)
+    report = report_on(site)
+    assert report is not None
+    return report
+
+
+def reasons_of(report: CommitmentReport) -> list[int]:
+    return [reason for _, reason in report.failed]
+
+
 def commitment_states(site: Site) -> dict[CommitmentState, int]:
     with reading(site.engine) as session:
         return {s: n for s, n in count_commitments(session).items() if n}
@@ -150,49 +169,21 @@ def instance_of(site: Site, dataset: Dataset) -> Instance:
         return session.scalars(query.order_by(Instance.id.desc())).first()  # type: ignore[return-value]
 
 
-class _Listener:
-    """A pynetdicom entity that listens."""
-
-    def __init__(self, ae_title: str) -> None:
-        self.entity = AE(ae_title=ae_title)
-        self.port = 0
-
-    def handlers(self) -> list[Any]:
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        server = self.entity.start_server(
-            ("127.0.0.1", 0), block=False, evt_handlers=self.handlers()
-        )
-        assert server is not None
-        assert server.socket is not None
-        self.port = server.socket.getsockname()[1]
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        stopping = threading.Thread(target=self.entity.shutdown)
-        stopping.start()
-        # The server looks twice a second whether it is to end, and after every connection.
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        stopping.join()
-
-
-class ListeningSender(_Listener):
+class ListeningSender(ListeningEntity):
     """A modality that takes reports on associations of ours.
 
-    `roles` are the ones that it grants us, SCU and SCP; None: it passes over what we propose.
+    `roles` are the ones that it grants us, SCU and SCP; None: it passes over what we propose. With
+    `tls` its port speaks nothing else.
     """
 
     def __init__(
-        self, answers: Sequence[int] = (), *, roles: tuple[bool, bool] | None = (True, True)
+        self,
+        answers: Sequence[int] = (),
+        *,
+        roles: tuple[bool, bool] | None = (True, True),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(MODALITY)
+        super().__init__(MODALITY, tls)
         granted = {"scu_role": roles[0], "scp_role": roles[1]} if roles else {}
         self.entity.add_supported_context(SOP_CLASS_UID, ExplicitVRLittleEndian, **granted)
         self._answers = list(answers)
@@ -216,7 +207,7 @@ class ListeningSender(_Listener):
 Act = Callable[["ScriptedArchive", Association, CommitmentRequest], None]
 
 
-class ScriptedArchive(_Listener):
+class ScriptedArchive(ListeningEntity):
     """An archive that stores, is asked for commitment, and then does as a test says.
 
     Args:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
+
+from harness.listening import ListeningEntity
 
 _PENDING, _SUCCESS = 0xFF00, 0x0000
 
 
-class FaultyPacs:
+class FaultyPacs(ListeningEntity):
     """`with FaultyPacs(seed=7, late_seconds=0.6) as pacs:`.
 
     It fails for so many requests as `faults` says, and is then as good as any other.
@@ -31,6 +30,7 @@ class FaultyPacs:
     """
 
     def __init__(self, seed: int, *, late_seconds: float, faults: int = 14) -> None:
+        super().__init__("ARCHIVE")
         self._chance = random.Random(seed)  # noqa: S311  not for secrets
         self._late_seconds = late_seconds
         self._faults = faults
@@ -39,35 +39,16 @@ class FaultyPacs:
         self.kept: dict[str, bytes] = {}
         self.seen: dict[str, set[bytes]] = {}
         self.told: list[str] = []
-        self.port = 0
-        self._entity = AE(ae_title="ARCHIVE")
-        self._entity.add_supported_context(BasicTextSRStorage, ExplicitVRLittleEndian)
-        self._entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
-        self._entity.maximum_associations = 100
+        self.entity.add_supported_context(BasicTextSRStorage, ExplicitVRLittleEndian)
+        self.entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+        self.entity.maximum_associations = 100
 
-    def __enter__(self) -> Self:
-        handlers: list[Any] = [
+    def handlers(self) -> list[Any]:
+        return [
             (evt.EVT_REQUESTED, self._negotiate),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_FIND, self._find),
         ]
-        server = self._entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-        assert server is not None
-        assert server.socket is not None
-        self.port = server.socket.getsockname()[1]
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        stopping = threading.Thread(target=self._entity.shutdown)
-        stopping.start()
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        stopping.join()
 
     def _draw(self, *faults: str) -> str:
         """Return the fault that strikes now, empty for none."""

@@ -10,7 +10,7 @@ from core.database import writing
 from core.messages import ReceivedMessage
 from harness.site import Site
 from hl7.header import read_header
-from hl7.orders import is_merge
+from hl7.kinds import may_merge
 from worker.orders import follow_all
 
 _NUMBERS = itertools.count(1)
@@ -89,7 +89,7 @@ def keep(site: Site, *contents: bytes) -> None:
                 sending_facility=header.sending_facility,
                 control_id=header.control_id,
                 kind=header.kind,
-                is_merge=is_merge(header.kind),
+                is_merge=may_merge(header.kind),
                 digest=hashlib.sha256(content).hexdigest(),
                 peer="127.0.0.1",
                 received_at=site.clock(),

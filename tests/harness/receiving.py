@@ -10,13 +10,14 @@ from typing import Any
 from pydicom.dataset import Dataset
 from servers import wait_until
 
-from core import database
+from core import migration
+from core.associations import Associations
 from core.blobs import InstanceFiles
+from core.listening import open_listeners
 from core.settings import Settings
-from dicom_node.associations import Associations
 from dicom_node.receive import Status
 from dicom_node.receiver import Receiver
-from dicom_node.receiving import make_receiver, open_listeners, serve_on
+from dicom_node.receiving import make_receiver, serve_on
 from harness.films import film
 from harness.raw_peer import RawPeer, echo_message, encoded, store_message
 from harness.site import Site
@@ -75,12 +76,12 @@ def _data_set(file: bytes) -> bytes:
 def receiving(folder: Path, *, sender: Any = None, **node: Any) -> Iterator[Receiving]:
     """Run a receiver with settings of `[node]`, and of the one sender, that differ as told."""
     site = Site(folder, pacs={"main": 1})
-    database.migrate(site.engine)
+    migration.migrate(site.engine)
     settings = site.settings
     changed = settings.node.model_copy(update=node)
     senders = tuple(row.model_copy(update=sender or {}) for row in settings.senders)
     settings = settings.model_copy(update={"node": changed, "senders": senders})
-    listeners = serve_on(settings, open_listeners(settings))
+    listeners = serve_on(settings, open_listeners(settings.node))
     receiver = make_receiver(settings, lambda: site.engine, listeners)
     receiver.start()
     try:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ComputedRadiographyImageStorage
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
+
+from harness.listening import ListeningEntity
 
 PENDING, SUCCESS = 0xFF00, 0x0000
 Answers = Iterator[tuple[int, Dataset | None]]
 
 
-class ScriptedArchive:
+class ScriptedArchive(ListeningEntity):
     """`with ScriptedArchive() as archive: archive.keep(film)`: it knows what it was given.
 
     Attributes:
@@ -29,15 +27,14 @@ class ScriptedArchive:
     """
 
     def __init__(self) -> None:
+        super().__init__("ARCHIVE")
         self.script: Callable[[Dataset], Answers] | None = None
         self.gives_count = True
         self.gives_classes = True
         self.lists = {"STUDY", "SERIES", "IMAGE"}
         self.asked: list[Dataset] = []
         self.kept: list[Dataset] = []
-        self.port = 0
-        self._entity = AE(ae_title="ARCHIVE")
-        self._entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+        self.entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
 
     def keep(self, *objects: Dataset) -> None:
         """Let it hold objects."""
@@ -48,26 +45,8 @@ class ScriptedArchive:
         """At which levels it was asked, in order."""
         return [str(identifier.QueryRetrieveLevel) for identifier in self.asked]
 
-    def __enter__(self) -> Self:
-        handlers: list[Any] = [(evt.EVT_C_FIND, self._find)]
-        server = self._entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-        assert server is not None
-        assert server.socket is not None
-        self.port = server.socket.getsockname()[1]
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        stopping = threading.Thread(target=self._entity.shutdown)
-        stopping.start()
-        # The server looks twice a second whether it is to end, and after every connection.
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        stopping.join()
+    def handlers(self) -> list[Any]:
+        return [(evt.EVT_C_FIND, self._find)]
 
     def _find(self, event: evt.Event) -> Answers:
         identifier = event.identifier

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydicom.uid import (
     BasicTextSRStorage,
@@ -16,7 +13,9 @@ from pydicom.uid import (
     KeyObjectSelectionDocumentStorage,
     SecondaryCaptureImageStorage,
 )
-from pynetdicom import AE, evt
+from pynetdicom import evt
+
+from harness.listening import ListeningEntity
 
 _CLASSES = (
     BasicTextSRStorage,
@@ -32,7 +31,7 @@ def abort(event: evt.Event) -> int:
     return 0x0000
 
 
-class ScriptedPacs:
+class ScriptedPacs(ListeningEntity):
     """`with ScriptedPacs([0xC000, abort]) as pacs:`: the first object is refused, and so on.
 
     Answers are statuses or functions of the event that return one; when they are used up, the
@@ -40,35 +39,16 @@ class ScriptedPacs:
     """
 
     def __init__(self, answers: list[int | Callable[[evt.Event], int]] | None = None) -> None:
+        super().__init__("ARCHIVE")
         self._answers = answers or []
-        self._entity = AE(ae_title="ARCHIVE")
         for sop_class in _CLASSES:
-            self._entity.add_supported_context(sop_class, ExplicitVRLittleEndian)
+            self.entity.add_supported_context(sop_class, ExplicitVRLittleEndian)
         self._lock = threading.Lock()
         self.received: list[bytes] = []
         self.uids: list[str] = []
-        self.port = 0
 
-    def __enter__(self) -> Self:
-        handlers: list[Any] = [(evt.EVT_C_STORE, self._answer)]
-        server = self._entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-        assert server is not None
-        assert server.socket is not None
-        self.port = server.socket.getsockname()[1]
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        stopping = threading.Thread(target=self._entity.shutdown)
-        stopping.start()
-        # The server looks twice a second whether it is to end, and after every connection.
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        stopping.join()
+    def handlers(self) -> list[Any]:
+        return [(evt.EVT_C_STORE, self._answer)]
 
     def _answer(self, event: evt.Event) -> int:
         request: Any = event.request

@@ -308,6 +308,14 @@ url = "{broker_url}"
         """Return destination, language and state of each delivery, in order."""
         return [(d.destination, a.language, d.state) for d, a in self.deliveries(study)]
 
+    def states(self, study: int = 1) -> list[str]:
+        """Return the state of each delivery, in order."""
+        return [delivery.state for delivery, _ in self.deliveries(study)]
+
+    def reason(self, number: int = 0) -> str:
+        """Return why a delivery of the first study is in its state."""
+        return self.deliveries()[number][0].reason
+
     def are_all(self, state: DeliveryState, study: int = 1) -> bool:
         rows = self.deliveries(study)
         return bool(rows) and all(delivery.state == state for delivery, _ in rows)

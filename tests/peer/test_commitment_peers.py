@@ -31,7 +31,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, evt
 from servers import Orthanc, dcmtk, wait_until
 
-from core import database
+from core import migration
 from core.audit_events import Alert
 from core.errors import PeerRefusedError
 from core.lifecycle import CommitmentState, DeliveryState
@@ -56,7 +56,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
     def make(**options: object) -> Site:
         site = Site(tmp_path / "site", **options)  # type: ignore[arg-type]
-        database.migrate(site.engine)
+        migration.migrate(site.engine)
         sites.append(site)
         return site
 
@@ -64,10 +64,6 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     finish_confirming(20)
     for site in sites:
         site.close()
-
-
-def _states(site: Site) -> list[str]:
-    return [delivery.state for delivery, _ in site.deliveries()]
 
 
 # Orthanc asks us
@@ -148,13 +144,13 @@ def test_orthanc_confirms_what_it_was_sent_and_gets_again_what_it_lost(
     fresh_orthanc.add_modality("taqrir", node.ae_title, node.port)
     site.take_in(film())
     site.deliver_due()
-    assert _states(site) == [SENT, SENT]
+    assert site.states() == [SENT, SENT]
     (lost, _) = fresh_orthanc.instances()
     lost_uid = str(dcmread(BytesIO(fresh_orthanc.file(lost))).SOPInstanceUID)
     fresh_orthanc.request(f"/instances/{lost}", "DELETE")
 
     sweep_once(site.parts)
-    wait_until(lambda: SENT not in _states(site), timeout=20)
+    wait_until(lambda: SENT not in site.states(), timeout=20)
     denied = {a.uid: d.state for d, a in site.deliveries()}
     assert denied.pop(lost_uid) == DeliveryState.PENDING
     assert list(denied.values()) == [CONFIRMED]
@@ -164,7 +160,7 @@ def test_orthanc_confirms_what_it_was_sent_and_gets_again_what_it_lost(
     site.clock.advance(minutes=1)
     site.deliver_due()
     sweep_once(site.parts)
-    wait_until(lambda: _states(site) == [CONFIRMED, CONFIRMED], timeout=20)
+    wait_until(lambda: site.states() == [CONFIRMED, CONFIRMED], timeout=20)
     assert len(fresh_orthanc.instances()) == 2
 
 

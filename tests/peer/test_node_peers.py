@@ -14,7 +14,7 @@ from pydicom import dcmread, uid
 from pydicom.data import get_testdata_file
 from servers import Orthanc, dcmtk, running_orthanc, wait_until
 
-from core import database
+from core import migration
 from core.lifecycle import DeliveryState, State
 from dicom_node.report_sr import read_back
 from dicom_node.sample import chest_film
@@ -29,7 +29,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
     def make(**options: object) -> Site:
         site = Site(tmp_path / "site", **options)  # type: ignore[arg-type]
-        database.migrate(site.engine)
+        migration.migrate(site.engine)
         site.start_node()
         sites.append(site)
         return site

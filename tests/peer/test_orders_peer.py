@@ -9,7 +9,7 @@ from harness import Site, film
 from servers import wait_until
 from servers.mllp import field, running_mllp_listener, send_orders
 
-from core import database, ordering
+from core import migration, ordering
 from core.database import reading
 from core.lifecycle import DeliveryState, State
 from core.settings_orders import OrdersSettings
@@ -23,7 +23,7 @@ REASON = "سعال | fever & ^chills"
 def test_orders_come_from_a_foreign_system_and_results_go_back_to_one(tmp_path: Path) -> None:
     with running_mllp_listener(tmp_path) as ris:
         site = Site(tmp_path / "site", ris={"main": ris.port})
-        database.migrate(site.engine)
+        migration.migrate(site.engine)
         settings = site.settings.model_copy(update={"orders": OrdersSettings()})
         listener = OrdersListener(settings, site.engine, port=0)
         port = listener.start()

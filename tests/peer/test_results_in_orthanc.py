@@ -13,8 +13,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from servers import Orthanc
 
-from core.database import migrate
 from core.lifecycle import DeliveryState, State
+from core.migration import migrate
 from core.report import Language
 from core.settings_documents import PdfSettings
 from worker.confirm import finish_confirming, start_confirming

@@ -17,9 +17,10 @@ from servers import dcmtk, free_port, running_orthanc, running_storescp, wait_un
 from servers.certificates import Authority, Pair
 
 from cli.main import taqrir
-from core import database
+from core import migration
 from core.errors import PeerUnreachableError
-from core.settings import PacsSettings, PacsTlsSettings
+from core.settings_destinations import PacsSettings
+from core.settings_tls import PacsTlsSettings
 from core.tls_context import OwnPair, PeerTls
 from dicom_node.client import Peer, echo, send_files, store
 from worker.destinations.pacs import peer_of
@@ -66,7 +67,7 @@ trusted = "{authority.certificate}"
 {"".join(f'{name} = "{value}"' + chr(10) for name, value in rows.items())}""",
         )
         sites.append(site)
-        database.migrate(site.engine)
+        migration.migrate(site.engine)
         site.start_node()
         return site
 

@@ -23,7 +23,7 @@ from servers.certificates import Authority, Pair
 from servers.process import is_listening
 
 from cli.main import taqrir
-from core import database
+from core import database, migration
 from core.audit import AuditTrail
 from core.audit_backlog import shipping_state
 from core.audit_events import Alert
@@ -513,7 +513,7 @@ def test_the_status_says_what_waits_and_what_is_missing(
     settings = make_settings(free_port())
     settings.data_dir.mkdir()
     engine = database.open_engine(database.database_url(settings))
-    database.migrate(engine)
+    migration.migrate(engine)
     engine.dispose()
     _tell(settings, "one", "two")
     (settings.data_dir / "audit" / "unwritten").touch()

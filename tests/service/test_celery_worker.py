@@ -13,10 +13,11 @@ import redis
 from harness import ScriptedPacs, Site, abort, film
 from servers import running, wait_until
 
-from core import database, outbox, store
+from core import migration, outbox, store
 from core.database import reading
 from core.lifecycle import DeliveryState
-from core.queue import DELIVER_QUEUE, Doorbell
+from core.queue import Doorbell
+from core.queue_names import DELIVER_QUEUE
 
 pytestmark = pytest.mark.service
 _WORKER = """\
@@ -45,7 +46,7 @@ def make_drafted(tmp_path: Path, fresh_redis_url: str) -> Iterator[Callable[[int
 
     def make(port: int) -> Site:
         site = Site(tmp_path / "site", pacs={"main": port}, broker_url=fresh_redis_url)
-        database.migrate(site.engine)
+        migration.migrate(site.engine)
         site.take_in(film())
         sites.append(site)
         return site

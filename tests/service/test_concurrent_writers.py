@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 
-from core import database, intake, outbox, store
+from core import database, intake, migration, outbox, store
 from core.clock import utcnow
 from core.database import reading, writing
 from core.errors import TransitionError
@@ -30,7 +30,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     else:
         url = request.getfixturevalue("fresh_postgres_url")
     engine = database.open_engine(url)
-    database.migrate(engine)
+    migration.migrate(engine)
     yield engine
     engine.dispose()
 

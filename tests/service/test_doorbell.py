@@ -13,7 +13,8 @@ import redis
 from servers import free_port, running_redis, wait_until
 
 from core.errors import TransientError
-from core.queue import BEAT_TASK, DELIVER_QUEUE, DELIVER_TASK, DRAFT_QUEUE, DRAFT_TASK, Doorbell
+from core.queue import BEAT_TASK, DELIVER_TASK, DRAFT_TASK, Doorbell
+from core.queue_names import DELIVER_QUEUE, DRAFT_QUEUE
 from core.settings_file import load
 
 pytestmark = pytest.mark.service

@@ -15,9 +15,10 @@ from harness.site import Timing
 from servers import free_port, running, running_redis, wait_until
 from sqlalchemy import func, select, update
 
-from core import database, store
+from core import migration, store
 from core.database import reading
-from core.queue import DRAFT_QUEUE, Doorbell
+from core.queue import Doorbell
+from core.queue_names import DRAFT_QUEUE
 from core.tables import Draft, Study
 
 pytestmark = pytest.mark.service
@@ -80,7 +81,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
             tmp_path / "site", broker_url=broker_url, rules=settings, timing=Timing(**options)
         )
         sites.append(site)
-        database.migrate(site.engine)
+        migration.migrate(site.engine)
         site.parts.doorbell = site.bell = Doorbell(site.settings)
         _queue(site, studies)
         return site

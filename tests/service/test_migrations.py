@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from core import database, store
+from core import database, migration, store
 from core.clock import utcnow
 from core.database import reading, writing
 from core.lifecycle import Event, State
@@ -40,9 +40,9 @@ def engine(url: str) -> Iterator[Engine]:
 
 
 def test_migrations_make_the_tables_that_the_code_has(engine: Engine) -> None:
-    database.migrate(engine)
+    migration.migrate(engine)
 
-    found, newest = database.revisions(engine)
+    found, newest = migration.revisions(engine)
     assert found == newest is not None
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -53,15 +53,15 @@ def test_a_database_without_tables_has_no_revision(url: str, engine: Engine) -> 
     if url.startswith("sqlite"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir()
 
-    assert database.revisions(engine)[0] is None
+    assert migration.revisions(engine)[0] is None
 
 
 def test_migrating_again_changes_nothing(engine: Engine) -> None:
-    database.migrate(engine)
+    migration.migrate(engine)
     with writing(engine) as session:
         store.note(session, None, "kept", at=utcnow())
 
-    database.migrate(engine)
+    migration.migrate(engine)
 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT event FROM audit_event")).scalars().all() == ["kept"]
@@ -70,10 +70,10 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
 def test_processes_that_start_together_migrate_once(url: str) -> None:
     code = (
         "import sys\n"
-        "from core import database\n"
+        "from core import database, migration\n"
         "engine = database.open_engine(sys.argv[1])\n"
         "sys.stdin.readline()\n"
-        "database.migrate(engine)\n"
+        "migration.migrate(engine)\n"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", code, url], stdin=subprocess.PIPE) for _ in range(3)
@@ -95,21 +95,21 @@ def _a_study(uid: str, state: str = State.RECEIVING) -> Study:
 
 
 def test_the_database_itself_refuses_a_state_that_does_not_exist(engine: Engine) -> None:
-    database.migrate(engine)
+    migration.migrate(engine)
 
     with pytest.raises(IntegrityError), writing(engine) as session:
         session.add(_a_study("1.2.3", "NONSENSE"))
 
 
 def test_the_database_itself_refuses_a_second_study_of_one_uid(engine: Engine) -> None:
-    database.migrate(engine)
+    migration.migrate(engine)
 
     with pytest.raises(IntegrityError), writing(engine) as session:
         session.add_all([_a_study("1.2.3"), _a_study("1.2.3")])
 
 
 def test_a_moment_without_an_offset_is_refused_and_one_with_comes_back(engine: Engine) -> None:
-    database.migrate(engine)
+    migration.migrate(engine)
     at = utcnow()
     with writing(engine) as session:
         store.beat(session, "worker", at=at)
@@ -133,7 +133,7 @@ def test_the_embedded_database_keeps_what_was_committed_through_a_kill(tmp_path:
 
 
 def test_a_change_that_raises_is_undone_as_a_whole(engine: Engine) -> None:
-    database.migrate(engine)
+    migration.migrate(engine)
 
     def fail_half_way() -> None:
         with writing(engine) as session:

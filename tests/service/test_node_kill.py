@@ -55,6 +55,7 @@ class NodeUnderFire:
         )
 
     def start(self) -> None:
+        """Start the node and wait until its port is open: its parts are still to come."""
         command = [sys.executable, "-m", "cli", "node", "--config", str(self._config)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -64,18 +65,30 @@ class NodeUnderFire:
         wait_until(lambda: process.poll() is not None or is_listening(self.port), timeout=60)
 
     def keep_alive(self) -> None:
-        """Start the node again where it ended, as a site's service manager does.
-
-        It ends when a part dies before all of them have been ready once.
-        """
+        """Start the node again where we killed it, as a site's service manager does."""
         assert self._process is not None
-        while self._process.poll() is not None:
+        if self._process.poll() is not None:
+            assert self._process.returncode == -signal.SIGKILL, self._log.read_text()[-2000:]
             self.start()
 
-    def stop(self) -> None:
+    def part(self, module: str) -> psutil.Process:
+        """Return the first process that runs a module; waits for it."""
+        assert self._process is not None
+        supervisor = psutil.Process(self._process.pid)
+        found: list[psutil.Process] = []
+
+        def is_there() -> bool:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.extend(part for part in supervisor.children() if module in part.cmdline())
+            return bool(found)
+
+        wait_until(is_there, timeout=30, interval=0.001)
+        return found[0]
+
+    def stop(self) -> int:
         assert self._process is not None
         self._process.terminate()
-        self._process.wait(30)
+        return self._process.wait(30)
 
     def kill_one(self, chance: random.Random) -> None:
         """Kill the supervisor, or one of the parts that it starts again."""
@@ -240,6 +253,26 @@ def test_whatever_process_is_killed_what_was_answered_is_whole_and_indexed_once(
     seed: int, tmp_path: Path
 ) -> None:
     attack(tmp_path, seed, instances=300, kills=2)
+
+
+@pytest.mark.service
+@pytest.mark.slow
+def test_a_part_that_is_killed_in_its_very_first_start_does_not_end_the_node(
+    tmp_path: Path,
+) -> None:
+    node = NodeUnderFire(tmp_path)
+    node.start()
+    try:
+        for module in ("cli.indexing", "cli.receiving"):
+            node.part(module).kill()
+        uid, data = SmallImages(per_study=1, side=_SIDE).next()
+        with Sender(node.port, _TITLES[0]) as sender:
+            status = sender.store(uid, data)
+        wait_until(lambda: [row[0] for row in node.rows()] == [uid], timeout=30)
+    finally:
+        code = node.stop()
+
+    assert (status, code) == (0, 0)
 
 
 def main() -> None:

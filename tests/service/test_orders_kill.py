@@ -25,7 +25,7 @@ from servers import free_port, wait_until
 from servers.process import is_listening
 from sqlalchemy import select
 
-from core import database, messages, ordering
+from core import messages, migration, ordering
 from core.database import reading
 from core.lifecycle import DeliveryState, MessageState, OrderState
 from core.order_tables import Hl7Message, Order
@@ -98,7 +98,7 @@ def run(folder: Path, seed: int) -> None:
         # A busy machine answers late now and then: waits that double would outlast the test.
         timing = Timing(timeout_seconds=0.5, retry_seconds=0.1, retry_max_seconds=1)
         site = Site(folder, ris={"main": ris.port}, timing=timing)
-        database.migrate(site.engine)
+        migration.migrate(site.engine)
         site.receive(
             *(
                 film(PatientID=f"P{n % _PATIENTS}", AccessionNumber=f"ACC{n}")

@@ -13,10 +13,11 @@ from harness import Site, film
 from servers import running, wait_until
 from sqlalchemy import select, update
 
-from core import database
+from core import migration
 from core.database import reading
 from core.lifecycle import Event
-from core.queue import DRAFT_QUEUE, Doorbell
+from core.queue import Doorbell
+from core.queue_names import DRAFT_QUEUE
 from core.tables import AuditEvent, Draft, Study
 from worker.sweep import sweep_once
 
@@ -44,7 +45,7 @@ _TESTS = Path(__file__).resolve().parents[1]
 def site(tmp_path: Path, fresh_redis_url: str) -> Iterator[Site]:
     """An installation in which a hundred routine studies wait and were rung for."""
     site = Site(tmp_path / "site", broker_url=fresh_redis_url)
-    database.migrate(site.engine)
+    migration.migrate(site.engine)
     site.parts.doorbell = site.bell = Doorbell(site.settings)
     site.receive(*(film() for _ in range(_ROUTINE)))
     site.go_quiet()

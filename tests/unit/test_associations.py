@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.associations import Associations, OpenAssociation, TooManyAssociationsError
+from core.associations import Associations, OpenAssociation, TooManyAssociationsError
 
 MANY = 1000
 

@@ -6,11 +6,8 @@ import errno
 import fcntl
 import json
 import multiprocessing
-import resource
 import stat
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,7 @@ from audit_samples import (
     settings_in,
 )
 from harness import ManualClock, captured_logs
+from harness.full_disk import largest_file
 
 from core import audit_events
 from core.audit import AuditTrail
@@ -138,17 +136,6 @@ def test_a_line_that_a_killed_process_left_unfinished_spoils_no_other(
 # A trail that cannot be written
 
 
-@contextmanager
-def _room_for(size: int) -> Iterator[None]:
-    """Let no file grow past a size: the kernel takes what fits of a write, then refuses."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_on_a_full_disk_nothing_is_raised_and_the_gap_is_told(
     settings: Settings, clock: ManualClock
 ) -> None:
@@ -156,7 +143,7 @@ def test_on_a_full_disk_nothing_is_raised_and_the_gap_is_told(
     trail.application_started("node")
     before = lines_of(settings)
 
-    with captured_logs() as logs, _room_for(len(before[0]) + 20):
+    with captured_logs() as logs, largest_file(len(before[0]) + 20):
         trail.study_deleted(STUDY)
         trail.association_refused("CT1", "10.0.0.5", "unknown AE title")
 
@@ -182,7 +169,7 @@ def test_on_a_full_disk_nothing_is_raised_and_the_gap_is_told(
 def test_a_gap_of_a_process_that_died_is_told_by_the_next(
     settings: Settings, clock: ManualClock
 ) -> None:
-    with captured_logs(), _room_for(20):
+    with captured_logs(), largest_file(20):
         AuditTrail(settings, clock).study_deleted(STUDY)
 
     AuditTrail(settings, clock).application_started("node")

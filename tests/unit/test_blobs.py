@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from harness import film, save
+from harness.full_disk import largest_file
 from sqlalchemy import select
 
-from core import database
+from core import database, migration
 from core.blobs import InstanceFiles, describe, sync_folder
 from core.database import reading
 from core.tables import Instance, Study
@@ -183,22 +182,11 @@ def test_file_and_folder_are_synced_once_the_name_stands(
     assert synced == [(path.name, 1), ("inbox", 1)]
 
 
-@contextmanager
-def _largest_file(size: int) -> Iterator[None]:
-    """Let the kernel refuse what makes a file larger, as a full disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_write_that_the_kernel_refuses_leaves_nothing_once_it_is_discarded(
     files: InstanceFiles,
 ) -> None:
     incoming = files.incoming(ASSOCIATION)
-    with _largest_file(600):
+    with largest_file(600):
         assert os.write(incoming.descriptor, b"x" * 1000) == 600
         with pytest.raises(OSError, match="File too large"):
             os.write(incoming.descriptor, b"x")
@@ -313,7 +301,7 @@ def test_a_process_that_starts_again_leaves_what_others_are_writing(files: Insta
 @pytest.fixture
 def indexer(files: InstanceFiles) -> Iterator[Indexer]:
     engine = database.open_engine(f"sqlite:///{files.root / 'taqrir.db'}")
-    database.migrate(engine)
+    migration.migrate(engine)
     yield Indexer(engine, files)
     engine.dispose()
 

@@ -15,8 +15,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from core.associations import Associations, OpenAssociation
 from core.blobs import InstanceFiles
-from dicom_node.associations import Associations, OpenAssociation
 from dicom_node.carriers import Carriers, study_of
 
 ASSOCIATION = "00aaaaaaaaaa"

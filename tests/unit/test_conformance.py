@@ -28,7 +28,7 @@ from pynetdicom.pdu_primitives import (
 )
 
 from cli.conformance_page import all_tables, main, marked_tables, with_tables
-from core.database import migrate
+from core.migration import migrate
 from core.report import Language
 from dicom_node.client import echo, store
 from dicom_node.commitment_request import request_commitment

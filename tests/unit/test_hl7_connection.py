@@ -17,7 +17,7 @@ from servers.certificates import Authority, Pair
 from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
 from core.tls_context import OwnPair, PeerTls, acceptor_context
 from hl7.frame import FrameReader, frame
-from hl7.mllp import AckMode, close_connections, send
+from hl7.mllp import AckMode, close_connections, probe, send
 
 Answer = Callable[[socket.socket, str], None]
 
@@ -263,3 +263,22 @@ def test_over_tls_both_sides_show_who_they_are(authority: Authority, tmp_path: P
             with pytest.raises(PeerUnreachableError):
                 send("127.0.0.1", peer.port, message("M2"), tls=wrong)
     assert list(chain.from_iterable(peer.heard)) == ["M0", "M1"]
+
+
+def test_a_probe_over_tls_tells_a_peer_whose_certificate_is_not_trusted(
+    authority: Authority, tmp_path: Path
+) -> None:
+    theirs, ours = authority.issue("ris"), authority.issue("taqrir")
+    own = OwnPair(setting="ris.tls", certificate=ours.certificate, key=ours.key)
+    other = Authority(tmp_path / "other", "Other CA")
+    with ris(yes, _accepting(authority, theirs)) as peer:
+        probe("127.0.0.1", peer.port, tls=PeerTls(trusted=authority.certificate, own=own))
+        with pytest.raises(PeerUnreachableError, match="no TLS connection"):
+            probe("127.0.0.1", peer.port, tls=PeerTls(trusted=other.certificate, own=own))
+
+
+def test_a_probe_over_tls_tells_a_peer_that_speaks_plainly(authority: Authority) -> None:
+    with ris(yes) as peer:
+        tls = PeerTls(trusted=authority.certificate)
+        with pytest.raises(PeerUnreachableError, match="no TLS connection"):
+            probe("127.0.0.1", peer.port, timeout_seconds=0.5, tls=tls)

@@ -15,7 +15,7 @@ from harness.feed import message, order
 from servers.certificates import Authority
 from sqlalchemy import event, select, text
 
-from core import database
+from core import database, migration
 from core.clock import utcnow
 from core.database import reading
 from core.errors import SettingsError
@@ -60,7 +60,7 @@ class Listening:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("database") / "taqrir.db"
     engine = database.open_engine(f"sqlite:///{path}")
-    database.migrate(engine)
+    migration.migrate(engine)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     engine.dispose()
@@ -332,5 +332,12 @@ def test_a_merge_is_marked_as_it_comes(start: Start) -> None:
             connection,
             message("ADT^A40^ADT_A39", "PID|||2", "MRG|1"),
             message("ADT^A08", "PID|||2"),
+            message("ADT", "EVN|A40", "PID|||2", "MRG|1"),
+            message("ADT", "EVN|A08", "PID|||2"),
         )
-    assert [row.is_merge for row in here.rows()] == [True, False]
+    assert [(row.kind, row.is_merge) for row in here.rows()] == [
+        ("ADT^A40", True),
+        ("ADT^A08", False),
+        ("ADT^A40", True),
+        ("ADT^A08", False),
+    ]

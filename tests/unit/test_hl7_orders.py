@@ -16,9 +16,10 @@ from order_messages import SAMPLES, STUDY_UID, Sample, joined, seg
 from core.errors import UnreadableMessageError
 from core.instructions import MergePatients, NoteReport, PlaceOrder, UpdatePatient
 from core.report import Patient
-from hl7 import orders
+from hl7 import kinds, orders
 from hl7.er7 import parse
 from hl7.escape import Delimiters, escape, unescape
+from hl7.header import read_header
 from hl7.orders import read_instructions
 
 HEADER = "MSH|^~\\&|RIS|HOSP|||20261122||{kind}|1|P|2.5.1||||||UNICODE UTF-8"
@@ -71,7 +72,7 @@ def test_the_page_names_the_fields_that_the_code_reads() -> None:
     written = {name: tuple(re.findall("`([^`]+)`", fields)) for name, fields in rows.items()}
 
     assert written == orders.FIELDS
-    for kind in orders.ORDERS | orders.REPORTS | orders.UPDATES | orders.MERGES:
+    for kind in kinds.ORDERS | kinds.REPORTS | kinds.UPDATES | kinds.MERGES:
         assert f"`{kind}`" in page
 
 
@@ -105,7 +106,7 @@ def test_our_own_result_that_comes_back_asks_nothing() -> None:
     assert read_instructions(own) == ()
 
 
-@pytest.mark.parametrize("kind", sorted(orders.UPDATES))
+@pytest.mark.parametrize("kind", sorted(kinds.UPDATES))
 def test_an_update_names_the_patient_under_each_number(kind: str) -> None:
     (update,) = read_instructions(
         message(kind, "PID|||P1^^^HOSP^MR~7^^^CITY^PI~784^^^STATE^SS||A^B||1970|F")
@@ -119,7 +120,7 @@ def test_an_update_names_the_patient_under_each_number(kind: str) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", sorted(orders.MERGES))
+@pytest.mark.parametrize("kind", sorted(kinds.MERGES))
 def test_a_merge_pairs_numbers_of_one_authority(kind: str) -> None:
     found = read_instructions(
         message(
@@ -134,7 +135,51 @@ def test_a_merge_pairs_numbers_of_one_authority(kind: str) -> None:
 
     pairs = [(m.retired.id, m.surviving.id) for m in found if isinstance(m, MergePatients)]
     assert pairs == [("P1", "P9"), ("1", "9"), ("P3", "P8")]
-    assert all(orders.is_merge(k) is (k in orders.MERGES) for k in (kind, "ADT^A08", "ORM^O01"))
+
+
+MERGE = ("PID|||P9", "MRG|P1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        ("ADT", "EVN|A40|20261122"),
+        ("ADT^", "EVN|A40"),
+        ('ADT^""', "EVN| A40 "),
+        ("ADT^^ADT_A39", "EVN|A40^x~A08"),
+    ],
+)
+def test_a_trigger_that_only_evn_names_counts(kind: str, event: str) -> None:
+    content = message(kind, "SFT|x", event, *MERGE)
+
+    (found,) = read_instructions(content)
+    assert isinstance(found, MergePatients)
+    assert read_header(content).kind == "ADT^A40"
+    (update,) = read_instructions(message(kind, "EVN|A08", *MERGE))
+    assert isinstance(update, UpdatePatient)
+
+
+def test_msh_stands_above_evn() -> None:
+    content = message("ADT^A08", "EVN|A40", *MERGE)
+    (found,) = read_instructions(content)
+    assert isinstance(found, UpdatePatient)
+    assert read_header(content).kind == "ADT^A08"
+    # Nor does EVN make another thing of what has one meaning only.
+    (order,) = read_instructions(message("ORM", "EVN|A40", PID, "ORC|NW|1", *MERGE))
+    assert isinstance(order, PlaceOrder)
+
+
+@pytest.mark.parametrize("event", ["", "EVN", "EVN|", 'EVN|""', "EVN||20261122", "ZVN|A40"])
+def test_without_any_trigger_nothing_is_asked(event: str) -> None:
+    content = message("ADT", event, *MERGE)
+    assert read_instructions(content) == ()
+    assert read_header(content).kind == "ADT"
+
+
+def test_a_kind_may_merge_unless_it_surely_does_not() -> None:
+    merging = {*kinds.MERGES, "", "ADT", "ADT^4", "ADT^a40", "adt^A40", "A40", "ADT^\\X41\\40"}
+    others = {*kinds.ORDERS, *kinds.REPORTS, *kinds.UPDATES, "ADT^A03", "ORM", "SIU^S12", "ACK"}
+    assert {kind for kind in merging | others if kinds.may_merge(kind)} == merging
 
 
 @pytest.mark.parametrize("kind", ["ADT^A03^ADT_A03", "SIU^S12", "ACK", "", "MDM^T02", "ORM^O02"])

@@ -12,14 +12,16 @@ import torch
 from harness import Site, film
 from harness.checkpoints import LINEAR, make_reference, wrap, write_hf
 
-from core import database
-from core.drafting import ModelImage
+from core import migration
+from core.drafting import Answer, AskRequest, DraftContext, ModelImage
 from core.errors import CheckpointError, PermanentError, SettingsError
-from core.report import FrameReference
+from core.report import FrameReference, Language
 from core.settings_file import load
+from model.conversation import answer
 from model.engine import Engine
 from model.generation import GenerationRequest
 from model.opening import check_models, open_drafter
+from worker.asking import ask
 
 FRAME = FrameReference(series_uid="1.2", sop_class_uid="1.3", sop_instance_uid="1.4")
 LIMIT = 12
@@ -101,6 +103,26 @@ def test_a_draft_names_the_adapter_that_wrote_it(engine: Engine) -> None:
         engine.submit(asked).result(10)
 
 
+def test_a_question_is_answered_by_the_adapter_that_it_names(engine: Engine) -> None:
+    def said(adapter: str) -> Answer:
+        return answer(
+            engine,
+            AskRequest(
+                images=tuple(pictures()),
+                context=DraftContext(modality="CR"),
+                question="Any nodule?",
+                language=Language.EN,
+                adapter=adapter,
+            ),
+        )
+
+    bare, chest = said(""), said("chest")
+    assert (bare.model, chest.model) == (engine.version, engine.version_of("chest"))
+    assert bare.text != chest.text
+    with pytest.raises(PermanentError, match="no adapter called spine"):
+        said("spine")
+
+
 def test_an_adapter_that_cannot_be_switched_is_refused_before_the_weights_are_read(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -130,11 +152,13 @@ def test_a_rule_chooses_the_adapter(folders: dict[str, Path], tmp_path: Path) ->
         rules=f'[model.adapters]\nchest = "{folders["chest"]}"\n'
         '[[rules]]\nname = "films"\nmodality = ["CR"]\nadapter = "chest"\npriority = "stat"\n',
     )
-    database.migrate(site.engine)
+    migration.migrate(site.engine)
     site.take_in(film())
     (asked,) = site.drafter.requests
     assert (asked.adapter, asked.is_urgent) == ("chest", True)
     assert site.drafts()[0].selection["options"] == {"adapter": "chest"}
+    ask(site.parts, 1, "Any nodule?", Language.EN, actor="test")
+    assert site.drafter.questions[0].adapter == "chest"
     site.close()
     assert open_drafter(site.settings)._engine._adapters == {"chest": folders["chest"]}
 

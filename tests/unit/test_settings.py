@@ -164,6 +164,19 @@ def test_a_missing_key_names_the_line_of_its_section(
     assert expected in _refusal(tmp_path, text)
 
 
+@pytest.mark.parametrize("address", ["", 'host = "ct1"\n', "port = 104\n"])
+def test_tls_towards_a_sender_needs_its_address_and_no_complaint_shows_its_passcode(
+    tmp_path: Path, address: str
+) -> None:
+    row = f'[[senders]]\nae_title = "A"\nusername = "u"\npasscode = "open sesame"\n{address}'
+
+    refusal = _refusal(tmp_path, f'{row}[senders.tls]\ntrusted = "a.pem"\n')
+
+    assert "senders.0.tls" in refusal
+    assert "give host and port" in refusal
+    assert "sesame" not in refusal
+
+
 def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     refusal = _refusal(tmp_path, "[node]\nport = 0\nprot = 1\n[worker]\nmax_attempts = 0\n")
 

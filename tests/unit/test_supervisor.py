@@ -198,15 +198,79 @@ def test_a_program_that_ends_while_it_starts_fails_the_start_and_stops_the_other
     tmp_path: Path,
 ) -> None:
     pid = tmp_path / "pid"
+    starts = tmp_path / "starts"
+    code = f"open({str(starts)!r}, 'a').write('x'); exit(3)"
     first = _sleeper("first", pid, is_ready=lambda: pid.exists() and pid.read_text() != "")
-    second = Program(
-        name="second", command=[sys.executable, "-c", "exit(3)"], is_ready=lambda: False
-    )
+    second = Program(name="second", command=[sys.executable, "-c", code], is_ready=lambda: False)
 
     with pytest.raises(StartError, match="second ended while it was starting"):
         Supervisor([first, second]).run(lambda: pytest.fail("it is not ready"))
 
+    assert starts.read_text() == "x"
     assert not _is_alive(int(pid.read_text()))
+
+
+def test_a_program_that_is_killed_in_its_very_first_start_is_started_again(tmp_path: Path) -> None:
+    pid, ready = tmp_path / "pid", tmp_path / "ready"
+    code = (
+        f"import os, pathlib, time; pid = pathlib.Path({str(pid)!r}); again = pid.exists()\n"
+        "pid.write_text(str(os.getpid()))\n"
+        f"pathlib.Path({str(ready)!r}).touch() if again else None\n"
+        "time.sleep(60)"
+    )
+    fragile = Program(name="fragile", command=[sys.executable, "-c", code], is_ready=ready.exists)
+    first = _sleeper("first", tmp_path / "first")
+
+    def kill() -> None:
+        wait_until(lambda: pid.exists() and pid.read_text() != "")
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    supervisor = Supervisor([first, fragile])
+    supervisor.run(supervisor._stopping.set)
+    killer.join()
+
+    assert ready.exists()
+    assert not _is_alive(int(pid.read_text()))
+
+
+def test_a_program_that_dies_while_a_later_one_starts_is_started_again(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    code = f"open({str(starts)!r}, 'a').write('x'); import time; time.sleep(60)"
+    early = Program(
+        name="early",
+        command=[sys.executable, "-c", code],
+        is_ready=lambda: starts.exists() and starts.read_text() != "",
+    )
+
+    def is_early_back() -> bool:
+        child = supervisor._children[0].process
+        assert child is not None
+        if starts.read_text() == "x":
+            child.kill()
+        return starts.read_text() == "xx"
+
+    late = _sleeper("late", tmp_path / "late", is_ready=is_early_back)
+    supervisor = Supervisor([early, late])
+
+    supervisor.run(supervisor._stopping.set)
+
+    assert starts.read_text() == "xx"
+
+
+def test_a_program_that_is_killed_in_each_start_fails_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.supervisor._MOST_FIRST_KILLS", 2)
+    starts = tmp_path / "starts"
+    code = f"import os; open({str(starts)!r}, 'a').write('x'); os.kill(os.getpid(), 9)"
+    program = Program(name="doomed", command=[sys.executable, "-c", code], is_ready=lambda: False)
+
+    with pytest.raises(StartError, match="doomed was killed 2 times"):
+        Supervisor([program]).run(lambda: pytest.fail("it is not ready"))
+
+    assert starts.read_text() == "xx"
 
 
 def test_a_program_that_never_gets_ready_fails_the_start_in_time(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,9 +15,13 @@ from servers.certificates import Authority, Pair
 from cli.main import taqrir
 from core.clock import utcnow
 from core.errors import SettingsError
-from core.settings import PacsSettings, PacsTlsSettings, Settings
-from core.settings_node import NodeSettings, NodeTlsSettings
-from dicom_node.tls_check import check_pacs_tls, check_tls
+from core.settings import Settings
+from core.settings_destinations import PacsSettings, RisSettings, RisTlsSettings
+from core.settings_node import NodeSettings, NodeTlsSettings, SenderSettings
+from core.settings_orders import OrdersSettings, OrdersTlsSettings
+from core.settings_tls import PacsTlsSettings, SenderTlsSettings
+from dicom_node.tls_check import check_pacs_tls, check_sender_tls, check_tls
+from hl7.tls_check import check_orders_tls, check_ris_tls
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +47,45 @@ def _check_pacs(site: Authority, pair: Pair) -> list[str]:
     return check_pacs_tls(Settings(pacs=(pacs,)), pacs)
 
 
-def test_files_that_will_do_give_no_warning(site: Authority) -> None:
-    pair = site.issue("node", days=60)
-    assert check_tls(_node(site, pair)) == []
-    assert _check_pacs(site, pair) == []
+def _check_sender(site: Authority, pair: Pair) -> list[str]:
+    tls = SenderTlsSettings(trusted=site.certificate, certificate=pair.certificate, key=pair.key)
+    sender = SenderSettings(ae_title="CT1", host="127.0.0.1", port=104, tls=tls)
+    return check_sender_tls(Settings(senders=(sender,)), sender)
+
+
+def _check_orders(site: Authority, pair: Pair) -> list[str]:
+    tls = OrdersTlsSettings(trusted=site.certificate, certificate=pair.certificate, key=pair.key)
+    return check_orders_tls(Settings(orders=OrdersSettings(tls=tls)))
+
+
+def _check_ris(site: Authority, pair: Pair) -> list[str]:
+    tls = RisTlsSettings(trusted=site.certificate, certificate=pair.certificate, key=pair.key)
+    ris = RisSettings(name="main", host="127.0.0.1", tls=tls)
+    return check_ris_tls(Settings(ris=(ris,)), ris)
+
+
+# Every section of TLS files, by its name: what is true of one is true of all.
+_CHECKS = {
+    "node": lambda site, pair: check_tls(_node(site, pair)),
+    "pacs": _check_pacs,
+    "senders": _check_sender,
+    "orders": _check_orders,
+    "ris": _check_ris,
+}
+
+
+@pytest.mark.parametrize("check", _CHECKS)
+def test_files_that_will_do_give_no_warning(check: str, site: Authority) -> None:
+    assert _CHECKS[check](site, site.issue("good", days=60)) == []
 
 
 def test_without_tls_there_is_nothing_to_check() -> None:
     assert check_tls(Settings()) == []
     pacs = PacsSettings(name="main", ae_title="ARCHIVE", host="127.0.0.1")
     assert check_pacs_tls(Settings(pacs=(pacs,)), pacs) == []
+    assert check_orders_tls(Settings()) == []
+    ris = RisSettings(name="main", host="127.0.0.1")
+    assert check_ris_tls(Settings(ris=(ris,)), ris) == []
 
 
 @pytest.mark.parametrize("key", ["rsa:2048", "ec:P-384"])
@@ -60,12 +94,12 @@ def test_other_kinds_of_keys_will_do(key: str, site: Authority) -> None:
     assert check_tls(_node(site, pair, profile="bcp195-modified")) == []
 
 
-def test_a_certificate_that_ends_within_a_month_is_a_warning(site: Authority) -> None:
+@pytest.mark.parametrize("check", _CHECKS)
+def test_a_certificate_that_ends_within_a_month_is_a_warning(check: str, site: Authority) -> None:
     pair = site.issue("soon", days=29)
     ends = utcnow() + timedelta(days=29)
     words = f"{pair.certificate} expires on {ends:%Y-%m-%d}"
-    assert check_tls(_node(site, pair)) == [f"node.tls.certificate: {words}"]
-    assert _check_pacs(site, pair) == [f"pacs.tls.certificate: {words}"]
+    assert _CHECKS[check](site, pair) == [f"{check}.tls.certificate: {words}"]
 
 
 def test_an_authority_that_ends_is_a_warning(tmp_path: Path) -> None:
@@ -90,27 +124,45 @@ def test_a_key_that_everybody_can_read_is_a_warning(site: Authority) -> None:
     assert words == f"node.tls.key: {pair.key} can be read by every user of this machine"
 
 
-@pytest.mark.parametrize("check", ["node", "pacs"])
+@pytest.mark.parametrize("check", _CHECKS)
 def test_an_expired_certificate_is_refused(check: str, site: Authority) -> None:
     pair = site.issue("old", days=-1)
     with pytest.raises(SettingsError) as caught:
-        check_tls(_node(site, pair)) if check == "node" else _check_pacs(site, pair)
+        _CHECKS[check](site, pair)
     assert str(caught.value) == f"{check}.tls.certificate: {pair.certificate}: it has expired"
 
 
-@pytest.mark.parametrize(("check", "usage"), [("node", "clientAuth"), ("pacs", "serverAuth")])
+@pytest.mark.parametrize(
+    ("check", "usage"),
+    [
+        ("node", "clientAuth"),
+        ("pacs", "serverAuth"),
+        ("orders", "clientAuth"),
+        ("ris", "serverAuth"),
+    ],
+)
 def test_a_certificate_for_the_other_side_is_refused(
     check: str, usage: str, site: Authority
 ) -> None:
     pair = site.issue("other-side", usage=usage)
     with pytest.raises(SettingsError, match="purpose"):
-        check_tls(_node(site, pair)) if check == "node" else _check_pacs(site, pair)
+        _CHECKS[check](site, pair)
 
 
-def test_a_key_of_another_certificate_is_refused(site: Authority) -> None:
+@pytest.mark.parametrize("check", _CHECKS)
+def test_a_key_of_another_certificate_is_refused(check: str, site: Authority) -> None:
     mixed = Pair(certificate=site.issue("one").certificate, key=site.issue("two").key)
     with pytest.raises(SettingsError, match="the key is not the key of this certificate"):
-        check_tls(_node(site, mixed))
+        _CHECKS[check](site, mixed)
+
+
+@pytest.mark.parametrize("check", _CHECKS)
+@pytest.mark.parametrize("name", ["certificate", "key"])
+def test_a_file_that_is_not_there_is_named(check: str, name: str, site: Authority) -> None:
+    missing = site.certificate.with_name("none.pem")
+    with pytest.raises(SettingsError) as caught:
+        _CHECKS[check](site, replace(site.issue("there"), **{name: missing}))
+    assert str(caught.value).startswith(f"{check}.tls.{name}: {missing} cannot be read")
 
 
 # The command
@@ -175,3 +227,56 @@ def test_the_check_command_shows_them_as_json(
     node = json.loads(run_check(site.issue("old", days=-1), site, True)[0])
     assert not node["ok"]
     assert "it has expired" in node["words"]
+
+
+def test_the_check_command_looks_at_the_files_of_hl7(site: Authority, tmp_path: Path) -> None:
+    good, old = site.issue("soon", days=10), site.issue("old", days=-1)
+    file = tmp_path / "taqrir.toml"
+    file.write_text(
+        f"""\
+[orders.tls]
+certificate = "{good.certificate}"
+key = "{good.key}"
+trusted = "{site.certificate}"
+[[ris]]
+name = "main"
+host = "127.0.0.1"
+port = 1
+[ris.tls]
+trusted = "{site.certificate}"
+certificate = "{old.certificate}"
+key = "{old.key}"
+""",
+        encoding="utf-8",
+    )
+    result = CliRunner().invoke(taqrir, ["check", "--config", str(file), "--json"])
+
+    rows = {row["name"]: row for row in json.loads(result.stdout)["checks"]}
+    assert rows["orders tls"]["ok"]
+    assert rows["orders tls"]["words"] == "port 2576, client certificate required"
+    [warning] = rows["orders tls"]["warnings"]
+    assert warning.startswith(f"orders.tls.certificate: {good.certificate} expires on")
+    # Before anybody is called: nobody listens on that port.
+    assert not rows["ris main"]["ok"]
+    assert rows["ris main"]["words"] == (f"ris.tls.certificate: {old.certificate}: it has expired")
+
+
+def test_the_check_command_looks_at_the_files_for_a_sender(tmp_path: Path) -> None:
+    file = tmp_path / "taqrir.toml"
+    file.write_text(
+        """\
+[[senders]]
+ae_title = "CT1"
+host = "127.0.0.1"
+port = 104
+[senders.tls]
+trusted = "none.pem"
+""",
+        encoding="utf-8",
+    )
+
+    printed = CliRunner().invoke(taqrir, ["check", "--config", str(file)]).stdout
+
+    [line] = [line for line in printed.splitlines() if "sender CT1" in line]
+    assert line.startswith("FAIL")
+    assert f"senders.tls.trusted: {tmp_path / 'none.pem'} cannot be read" in line

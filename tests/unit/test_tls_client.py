@@ -16,7 +16,7 @@ from pynetdicom import AE, evt
 from servers.certificates import Authority, Pair
 
 from core.errors import PeerUnreachableError
-from core.settings import PacsTlsSettings
+from core.settings_tls import PacsTlsSettings
 from core.tls_context import (
     ClientCertificate,
     OwnPair,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 
 from core.audit_messages import QueryObject
-from core.settings import PacsSettings, Settings
+from core.settings import Settings
+from core.settings_destinations import PacsSettings
 from core.tls_context import peer_tls
 from dicom_node import client
 from dicom_node.header import read_header

@@ -8,7 +8,8 @@ from typing import cast
 
 from core.identifiers import message_control_id
 from core.report import Language, ReportStatus
-from core.settings import RisSettings, Settings
+from core.settings import Settings
+from core.settings_destinations import RisSettings
 from core.tls_context import peer_tls
 from hl7 import mllp
 from hl7.layout import Layout

@@ -138,6 +138,11 @@ class Associations:
             return []
 
 
+def index_ready_file(root: Path) -> Path:
+    """Return what the index leaves beside the open associations, once it serves."""
+    return root / "associations" / ".index"
+
+
 def _name(association: str, ae_title: str) -> str:
     """Return an entry's name; it tells whose it is, so that limits are counted unopened."""
     return f"{association}~{quote(ae_title, safe='')}"
