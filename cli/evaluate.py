@@ -9,6 +9,7 @@ import click
 
 from cli.options import with_settings
 from cli.phantom_drafts import Shown, draft_phantoms, references_of
+from core.errors import SettingsError
 from core.settings import Settings
 
 _FORMATS = ("text", "json", "html")
@@ -144,45 +145,83 @@ def vqa(answers: Path, *, form: str, out: Path | None) -> None:
 @evaluate.command()
 @click.argument("bench", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("answers", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--judge", default="judge", show_default=True, help="The judge's model name.")
 @click.option(
-    "--requests", type=click.Path(dir_okay=False, path_type=Path), help="Write what it is asked."
+    "--requests",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what a judge is to be sent; nothing is sent.",
 )
+@click.option("--judge", "is_sent", is_flag=True, help="Send it to the settings' [judge].")
 @click.option(
     "--replies",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="What it answered; then the score is shown.",
 )
+@click.option("--model", help="The judge's name there (default: [judge] model).")
 @_output
+@with_settings
 def mbench(
+    settings: Settings,
+    config: Path | None,
     bench: Path,
     answers: Path,
     *,
-    judge: str,
     requests: Path | None,
+    is_sent: bool,
     replies: Path | None,
+    model: str | None,
     form: str,
     out: Path | None,
 ) -> None:
-    """Score answers to BiMed-MBench by a judge's ratings; no network is used.
+    """Score answers to BiMed-MBench by a judge's ratings.
 
     BENCH is one language's file of the bench, ANSWERS its answers ({"question_id", "text"}).
-    `--requests` writes what a judge is to be sent, in the OpenAI batch format; `--replies` reads
-    what it answered ({"custom_id", "response": {...}}, or {"custom_id", "text"}).
+    `--judge` sends both to the model server of the settings' [judge], and appends its replies to
+    the file of `--replies` as they come; what stands there is not asked for again. Without it no
+    network is used: `--requests` writes what a judge is to be sent, in the OpenAI batch format, and
+    `--replies` reads what it answered ({"custom_id", "response": {...}}, or {"custom_id", "text"}).
     """
+    del config
     from model.evaluate.mbench import rate, read_bench, requests_for, write_requests
-    from model.evaluate.table import plain_table
+    from model.evaluate.table import ratings_table
 
-    if (requests is None) is (replies is None):
-        raise click.UsageError("Name --requests or --replies.")
+    if (requests is None) is (replies is None) or (is_sent and replies is None):
+        raise click.UsageError("Name --requests or --replies; --judge needs --replies.")
+    judge = settings.judge
     questions = read_bench(bench)
+    asked = requests_for(
+        questions,
+        answers,
+        model or (judge.model if judge else "judge"),
+        *((judge.options,) if judge else ()),
+    )
     if requests:
-        write_requests(requests, requests_for(questions, answers, judge))
+        write_requests(requests, asked)
         click.echo(f"{requests}: {len(questions)} requests")
     elif replies:
-        score, unread = rate(questions, replies)
-        title = f"{bench}: {len(questions) - unread} ratings, {unread} not readable"
-        _show(plain_table(title, [("BiMed-MBench", score)]), form, out)
+        if is_sent:
+            _send(settings, asked, replies)
+        _show(ratings_table(str(bench), rate(questions, replies)), form, out)
+
+
+def _send(settings: Settings, asked: list[dict[str, Any]], replies: Path) -> None:
+    """Have a judge answer; see `model.evaluate.judge`."""
+    from model.evaluate.judge import Patience, ask_judge
+    from model.opening import open_judge
+
+    if settings.judge is None:
+        raise SettingsError("there is no [judge] in the settings: nothing was sent to anybody")
+    client = open_judge(settings.judge, settings.resolve)
+    try:
+        ask_judge(
+            client,
+            asked,
+            replies,
+            at_once=settings.judge.at_once,
+            patience=Patience(max_attempts=settings.judge.max_attempts),
+            on_reply=lambda done: click.echo(f"judged {done} of {len(asked)}", err=True),
+        )
+    finally:
+        client.close()
 
 
 COMMANDS = (evaluate,)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from core.settings import Settings
-from core.settings_model import RemoteSettings
+from core.settings_model import JudgeSettings, RemoteSettings
+from core.tls_context import peer_tls
 from model.auto import AutoEngine
 from model.auto_folder import inspect_auto, is_for_auto
+from model.chat_client import ChatClient
 from model.checkpoint import inspect_checkpoint
 from model.drafter import ModelDrafter
 from model.engine import Engine
@@ -55,6 +58,26 @@ def check_models(settings: Settings) -> None:
                 check_adapter(name, settings.resolve(path))
     if model.text is not None and model.text.engine == "transformers":
         inspect_auto(settings.resolve(Path(model.text.path)), with_images=False)
+
+
+def open_judge(settings: JudgeSettings, resolve: Callable[[Path], Path]) -> ChatClient:
+    """Return a client of the judge; nothing is connected yet.
+
+    Args:
+        settings: `[judge]`.
+        resolve: Says where a file is that a setting names.
+
+    Raises:
+        SettingsError: A file of `[judge.tls]` cannot be used.
+    """
+    return ChatClient(
+        settings.url,
+        key=settings.key.get_secret_value(),
+        connect_seconds=settings.connect_seconds,
+        time_limit_seconds=settings.time_limit_seconds,
+        in_flight=settings.at_once,
+        tls=peer_tls(settings.tls, resolve, "judge.tls"),
+    )
 
 
 def _engine(settings: Settings) -> TextEngine:

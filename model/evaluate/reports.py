@@ -275,7 +275,8 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PermanentError(f"{file} cannot be read ({error}).") from None
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines(): JSON allows U+2028 and U+0085 within a text.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

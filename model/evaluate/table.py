@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.report import Language
+from model.evaluate.mbench import Ratings
 from model.evaluate.reports import Scores
 from model.evaluate.resampling import Difference, Interval
 
@@ -121,6 +122,23 @@ def comparison_table(title: str, differences: dict[Language, dict[str, Differenc
         heading=("score", *(_named(lang) for lang in languages)),
         rows=rows,
         content={"title": title, "differences": content},
+    )
+
+
+def ratings_table(title: str, ratings: Ratings) -> Table:
+    """Return the scores of BiMed-MBench: of all questions, of each kind and domain."""
+    unread = ratings.unread
+    title = f"{title}: {ratings.counts['all']} ratings, {len(unread)} not readable"
+    if unread:
+        title += f" (question {', '.join(unread)})"
+    return Table(
+        title=title,
+        heading=("BiMed-MBench", "score", "ratings"),
+        rows=tuple(
+            (name.replace("_", " "), _cell(score), str(ratings.counts[name]))
+            for name, score in ratings.scores.items()
+        ),
+        content={"title": title, **asdict(ratings)},
     )
 
 
