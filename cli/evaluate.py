@@ -101,15 +101,36 @@ def phantoms(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Drafts of another run: DRAFTS are compared with them by a paired test.",
 )
+@click.option(
+    "--pairs",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the English pairs here, for metrics that are not ours.",
+)
+@click.option(
+    "--scores",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What those metrics gave: shown beside ours.",
+)
 @_output
 def reports(
-    references: Path, drafts: Path, *, against: Path | None, form: str, out: Path | None
+    references: Path,
+    drafts: Path,
+    *,
+    against: Path | None,
+    pairs: Path | None,
+    scores: Path | None,
+    form: str,
+    out: Path | None,
 ) -> None:
     """Score DRAFTS against REFERENCES, both JSON lines.
 
     A reference: {"id", "report": {"en", "ar"}, "summary": {...}}, and for phantoms their
     "findings"; a draft has "is_withheld" too. `truth.jsonl` of `taqrir phantom` is such a file.
+
+    `--pairs` writes what RadGraph, CheXbert and their like compare, in English alone, and
+    `--scores` reads the numbers that they gave to each pair.
     """
+    from model.evaluate.pairs import pairs_of, read_scores, write_pairs
     from model.evaluate.reports import (
         compare_drafts,
         read_drafts,
@@ -118,12 +139,20 @@ def reports(
     )
     from model.evaluate.table import comparison_table, scores_table
 
+    if sum(option is not None for option in (against, pairs, scores)) > 1:
+        raise click.UsageError("Name one of --against, --pairs and --scores.")
     wanted, drafted = read_references(references), read_drafts(drafts)
+    if pairs:
+        compared = pairs_of(wanted, drafted)
+        write_pairs(pairs, compared)
+        click.echo(f"{pairs}: {len(compared)} English pairs of {len(drafted)} drafts")
+        return
     if against:
         differences = compare_drafts(wanted, read_drafts(against), drafted)
         table = comparison_table(f"{drafts} less {against}: {len(wanted)} reports", differences)
     else:
-        table = scores_table(str(drafts), score_reports(wanted, drafted))
+        others = read_scores(scores, pairs_of(wanted, drafted)) if scores else None
+        table = scores_table(str(drafts), score_reports(wanted, drafted), others)
     _show(table, form, out)
 
 

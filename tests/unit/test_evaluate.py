@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,35 @@ def test_tables_come_as_text_as_json_and_as_a_page() -> None:
     assert "<run>" not in page
     differences = comparison_table("a", compare_drafts(references, drafts, drafts))
     assert "p = 1.000" in differences.render(Format.TEXT)
+
+
+def test_each_finding_stands_by_itself_and_a_withheld_one_is_missed_with_its_side() -> None:
+    references = [reference(1), reference(2), reference(3)]
+    oedema = "A nodule in the right lung. There is oedema."
+    drafts = [
+        drafted(references[0]),
+        drafted(references[1], reports={EN: oedema, AR: ""}),
+        drafted(references[2], is_withheld=True, reasons=("REPETITION", "LANGUAGE")),
+    ]
+    scores = score_reports(references, drafts)
+    nodule, invented = (scores.findings[EN][name] for name in ("nodule", "oedema"))
+    assert (nodule.found, nodule.missed, nodule.invented) == (2, 1, 0)
+    assert (nodule.right_sides, nodule.sided) == (1, 3)
+    assert (invented.found, invented.invented) == (0, 1)
+    assert scores.withheld == {"REPETITION": 1, "LANGUAGE": 1}
+    # They add up to the micro scores of the table above.
+    assert scores.by_language[EN]["side"].value == pytest.approx(1 / 3)
+    assert scores.by_language[EN]["finding_f1"].value == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+
+    table = scores_table("run", scores)
+    text, page = table.render(Format.TEXT), table.render(Format.HTML)
+    assert re.search(r"^nodule +2 +1 +0 +0\.800 +1 of 3$", text, re.MULTILINE)
+    assert re.search(r"^REPETITION +1$", text, re.MULTILINE)
+    assert "<h2>Findings, Arabic</h2>" in page
+    assert "<td>REPETITION</td><td>1</td>" in page
+    told = json.loads(table.render(Format.JSON))
+    assert told["findings"]["en"]["oedema"]["invented"] == 1
+    assert told["withheld"]["LANGUAGE"] == 1
 
 
 def test_reports_are_scored_and_compared_from_files(tmp_path: Path) -> None:
