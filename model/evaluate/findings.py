@@ -6,6 +6,7 @@ CheXbert.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -40,6 +41,8 @@ class Reading:
 NOTHING = Reading()
 
 
+# Every score reads the same texts again, at some milliseconds each.
+@functools.lru_cache(maxsize=1 << 14)
 def read_report(text: str, language: Language) -> Reading:
     """Return what a report says; a finding that is affirmed anywhere is there."""
     said = read_statements(text, language)

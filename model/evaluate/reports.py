@@ -286,14 +286,13 @@ def compare_drafts(
 ) -> dict[Language, dict[str, Difference]]:
     """Return by how much a second run's scores exceed a first's, with a paired test."""
     languages = [lang for lang in Language if all(lang in ref.reports for ref in references)]
-    return {
-        lang: {
-            name: compare_runs(
-                rows_of(references, first, lang), rows_of(references, second, lang), score
-            )
-            for name, score in SCORES.items()
-        }
+    rows = {
+        lang: (rows_of(references, first, lang), rows_of(references, second, lang))
         for lang in languages
+    }
+    return {
+        lang: {name: compare_runs(ours, theirs, score) for name, score in SCORES.items()}
+        for lang, (ours, theirs) in rows.items()
     }
 
 
