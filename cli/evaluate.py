@@ -220,7 +220,14 @@ def mbench(
     `--replies` reads what it answered ({"custom_id", "response": {...}}, or {"custom_id", "text"}).
     """
     del config
-    from model.evaluate.mbench import rate, read_bench, requests_for, write_requests
+    from model.evaluate.mbench import (
+        OPTIONS,
+        rate,
+        read_bench,
+        read_replies,
+        requests_for,
+        write_requests,
+    )
     from model.evaluate.table import ratings_table
 
     if (requests is None) is (replies is None) or (is_sent and replies is None):
@@ -231,7 +238,7 @@ def mbench(
         questions,
         answers,
         model or (judge.model if judge else "judge"),
-        *((judge.options,) if judge else ()),
+        judge.options if judge else OPTIONS,
     )
     if requests:
         write_requests(requests, asked)
@@ -239,7 +246,7 @@ def mbench(
     elif replies:
         if is_sent:
             _send(settings, asked, replies)
-        _show(ratings_table(str(bench), rate(questions, replies)), form, out)
+        _show(ratings_table(str(bench), rate(questions, read_replies(replies, asked))), form, out)
 
 
 def _send(settings: Settings, asked: list[dict[str, Any]], replies: Path) -> None:

@@ -11,7 +11,6 @@ Source: OpenAI API reference, "Chat completions" (create, streaming), "Models" (
 from __future__ import annotations
 
 import re
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +69,7 @@ class ChatClient:
         self._client = httpx2.Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx2.Timeout(time_limit_seconds, connect=connect_seconds),
-            verify=ssl.create_default_context() if tls is None else requestor_context(tls),
+            verify=True if tls is None else requestor_context(tls),
             limits=httpx2.Limits(max_connections=in_flight + 1),
             # A proxy of the environment is for the internet, not for a server of the site.
             trust_env=False,

@@ -10,7 +10,6 @@ again and never guessed at.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,10 +20,8 @@ from typing import Any
 
 from core.errors import PeerBusyError, PermanentError, TransientError
 from model.chat_client import ChatClient
-from model.evaluate.mbench import reply_text
-from model.evaluate.reports import read_lines
+from model.evaluate.mbench import digest, read_replies
 
-_DIGEST_DIGITS = 16
 _LONGEST_WAIT_SECONDS = 60.0
 # Who asks for a longer wait than this has used up a quota: the run ends, and goes on another time.
 _LONGEST_ASKED_SECONDS = 300.0
@@ -65,21 +62,19 @@ class ReplyFile:
         """Return which of some requests have their reply.
 
         Raises:
-            PermanentError: A line is no JSON, or a reply was given to another request.
+            PermanentError: A line is no JSON, or a reply is not this judge's to this request.
         """
-        digests = {request["custom_id"]: digest(request) for request in requests}
-        held = set()
-        for record in read_lines(self._file) if self._file.exists() else ():
-            name = str(record.get("custom_id"))
-            if name not in digests or reply_text(record) is None:
-                continue
-            if record.get("request", digests[name]) != digests[name]:
+        if not self._file.exists():
+            return set()
+        replies = read_replies(self._file, requests)
+        for request in requests:
+            judge, name = request["body"]["model"], request["custom_id"]
+            if name in replies and replies[name].judge not in {"", judge}:
                 raise PermanentError(
-                    f"{self._file}: the reply to question {name} was given to another request: "
-                    "bench, answers, judge or wording have changed. Name another file."
+                    f"{self._file}: the reply to question {name} is by {replies[name].judge}, "
+                    f"and {judge} is asked now. Name another file."
                 )
-            held.add(name)
-        return held
+        return set(replies)
 
     def add(self, request: dict[str, Any], text: str) -> None:
         """Keep a reply.
@@ -87,7 +82,12 @@ class ReplyFile:
         Raises:
             PermanentError: The file cannot be written.
         """
-        record = {"custom_id": request["custom_id"], "request": digest(request), "text": text}
+        record = {
+            "custom_id": request["custom_id"],
+            "request": digest(request),
+            "judge": request["body"]["model"],
+            "text": text,
+        }
         line = json.dumps(record, ensure_ascii=False) + "\n"
         try:
             with self._lock, self._file.open("a", encoding="utf-8") as stream:
@@ -106,12 +106,6 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def digest(request: dict[str, Any]) -> str:
-    """Return what tells a request from one with other words."""
-    words = json.dumps(request["body"], sort_keys=True).encode()
-    return hashlib.sha256(words).hexdigest()[:_DIGEST_DIGITS]
 
 
 def ask_judge(

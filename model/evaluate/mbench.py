@@ -14,6 +14,7 @@ Source: Mullappilly et al. 2024 (BiMediX2), section on BiMed-MBench; its files a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,7 @@ from model.marks import without_marks
 _FIELDS = ("question_id", "image", "text", "gpt4_answer")
 # A picture of two domains counts in the first of these, as in the bench's own tables.
 _DOMAINS = ("chest_xray", "mri", "histology", "gross", "ct_scan")
+_DIGEST_DIGITS = 16
 _LEAST, _MOST = 1.0, 10.0
 # A line of two numbers, bold perhaps, and nothing else: "8 of 10" is no pair of ratings.
 _RATINGS = re.compile(r"[\s*\[(]*(\d{1,2}(?:\.\d+)?)[\s,;]+(\d{1,2}(?:\.\d+)?)[\s*\])]*")
@@ -162,6 +164,60 @@ def requests_for(
     return [judge_request(question, given[question.id], judge, options) for question in questions]
 
 
+def digest(request: dict[str, Any]) -> str:
+    """Return what tells a request from one with other words."""
+    words = json.dumps(request["body"]["messages"], sort_keys=True).encode()
+    return hashlib.sha256(words).hexdigest()[:_DIGEST_DIGITS]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What a judge answered.
+
+    Attributes:
+        judge: Its name; empty where the reply does not tell.
+    """
+
+    text: str
+    judge: str = ""
+
+
+def read_replies(file: Path, requests: Sequence[dict[str, Any]]) -> dict[str, Reply]:
+    """Return the replies to some requests, by their questions; of two the later.
+
+    A line is of the batch format, or has ``text``; where it has ``request``, that is the digest of
+    what was asked.
+
+    Raises:
+        PermanentError: A line is no JSON, or a reply was given to another request.
+    """
+    digests = {request["custom_id"]: digest(request) for request in requests}
+    replies = {}
+    for record in read_lines(file):
+        name, reply = str(record.get("custom_id")), _reply(record)
+        if name not in digests or reply is None:
+            continue
+        if record.get("request", digests[name]) != digests[name]:
+            raise PermanentError(
+                f"{file}: the reply to question {name} was given to another request: bench, "
+                "answers or wording have changed. Name another file."
+            )
+        replies[name] = reply
+    return replies
+
+
+def _reply(record: dict[str, Any]) -> Reply | None:
+    """Return a reply; None where the line tells of a request that failed."""
+    if "text" in record:
+        return Reply(text=str(record["text"]), judge=str(record.get("judge", "")))
+    try:
+        body = record["response"]["body"]
+        text = body["choices"][0]["message"]["content"] or ""
+        return Reply(text=str(text), judge=str(body.get("model", "")))
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ratings:
     """What a judge's ratings come to.
@@ -170,27 +226,28 @@ class Ratings:
         scores: The bench's score, by "all", by kind of question and by domain.
         counts: Ratings behind each of them.
         unread: Questions whose reply holds no rating that can be read; they count nowhere.
+        judges: Who rated, as far as the replies tell.
     """
 
     scores: dict[str, Interval]
     counts: dict[str, int]
     unread: tuple[str, ...]
+    judges: tuple[str, ...]
 
 
-def rate(questions: Sequence[BenchQuestion], replies: Path) -> Ratings:
+def rate(questions: Sequence[BenchQuestion], replies: Mapping[str, Reply]) -> Ratings:
     """Return the bench's scores with their intervals.
 
     Raises:
         PermanentError: A question has no reply, or no reply a rating.
     """
-    texts = {str(record.get("custom_id")): reply_text(record) for record in read_lines(replies)}
-    missing = [question.id for question in questions if question.id not in texts]
+    missing = [question.id for question in questions if question.id not in replies]
     if missing:
-        raise PermanentError(f"{replies} has no reply to question {missing[0]}.")
+        raise PermanentError(f"There is no reply to question {missing[0]}.")
     groups: dict[str, list[tuple[float, float]]] = {}
     unread = []
     for question in questions:
-        rating = read_rating(texts[question.id] or "")
+        rating = read_rating(replies[question.id].text)
         if rating is None:
             unread.append(question.id)
             continue
@@ -207,14 +264,5 @@ def rate(questions: Sequence[BenchQuestion], replies: Path) -> Ratings:
         },
         counts={name: len(groups[name]) for name in ordered},
         unread=tuple(unread),
+        judges=tuple(sorted({reply.judge for reply in replies.values() if reply.judge})),
     )
-
-
-def reply_text(record: dict[str, Any]) -> str | None:
-    """Return a reply's text, of the batch format or plain; None where there is none."""
-    if "text" in record:
-        return str(record["text"])
-    try:
-        return str(record["response"]["body"]["choices"][0]["message"]["content"] or "")
-    except (KeyError, IndexError, TypeError):
-        return None

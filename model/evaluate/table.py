@@ -186,7 +186,8 @@ def comparison_table(title: str, differences: dict[Language, dict[str, Differenc
 def ratings_table(title: str, ratings: Ratings) -> Table:
     """Return the scores of BiMed-MBench: of all questions, of each kind and domain."""
     unread = ratings.unread
-    title = f"{title}: {ratings.counts['all']} ratings, {len(unread)} not readable"
+    by = f" by {', '.join(ratings.judges)}" if ratings.judges else ""
+    title = f"{title}: {ratings.counts['all']} ratings{by}, {len(unread)} not readable"
     if unread:
         title += f" (question {', '.join(unread)})"
     return Table(

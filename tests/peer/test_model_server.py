@@ -22,7 +22,7 @@ from model.conversion import convert_checkpoint
 from model.demo import CHECKPOINT
 from model.engine import Engine
 from model.evaluate.judge import ask_judge
-from model.evaluate.mbench import rate, read_bench, requests_for
+from model.evaluate.mbench import rate, read_bench, read_replies, requests_for
 from model.generation import GenerationRequest
 from model.opening import open_drafter
 from model.phantom.case import Side
@@ -118,4 +118,4 @@ def test_a_judge_is_asked_there_and_what_it_cannot_rate_is_not_guessed(
     assert {record["custom_id"] for record in kept} == {"7", "8"}
     # A model that writes reports rates nothing.
     with pytest.raises(PermanentError, match="no rating that can be read"):
-        rate(questions, replies)
+        rate(questions, read_replies(replies, asked))

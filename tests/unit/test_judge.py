@@ -108,7 +108,7 @@ def test_the_judge_of_the_settings_is_sent_what_the_offline_file_holds_and_the_s
 
     assert told.exit_code == 0, told.exception
     assert "50.000" in told.stdout
-    assert "3 ratings, 0 not readable" in told.stdout
+    assert "3 ratings by j, 0 not readable" in told.stdout
     assert "judged 3 of 3" in told.stderr
     held = [json.loads(line)["body"] for line in offline.read_text(encoding="utf-8").splitlines()]
     assert sorted(server.bodies, key=asked_of) == held
@@ -275,6 +275,15 @@ def test_a_reply_to_another_request_is_not_taken_for_this_ones(
     other = [{"question_id": n, "text": f"another answer {n}"} for n in (7, 8, 9)]
     write_lines(site.answers, other)
     with pytest.raises(PermanentError, match=r"the reply to question \d was given to another"):
+        site.ask()
+    assert server.bodies == []
+
+
+def test_a_reply_of_another_judge_is_not_taken_for_this_ones(
+    server: ScriptedModelServer, site: Site
+) -> None:
+    write_lines(site.replies, [{"custom_id": "8", "judge": "k", "text": "9 9"}])
+    with pytest.raises(PermanentError, match="question 8 is by k, and j is asked now"):
         site.ask()
     assert server.bodies == []
 

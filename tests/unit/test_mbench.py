@@ -12,7 +12,7 @@ from harness.bench import RECORD, write_bench, write_lines
 
 from cli.evaluate import evaluate
 from core.errors import PermanentError
-from model.evaluate.mbench import judge_request, rate, read_bench, read_rating
+from model.evaluate.mbench import Reply, judge_request, rate, read_bench, read_rating
 
 
 def test_a_judge_is_to_be_sent_both_answers_and_its_ratings_make_the_score(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_judge_is_to_be_sent_both_answers_and_its_ratings_make_the_score(tmp_p
     assert [request["custom_id"] for request in requests] == ["7", "8"]
     assert {request["body"]["model"] for request in requests} == {"j"}
 
-    body = {"choices": [{"message": {"content": "8 4\nbecause"}}]}
+    body = {"model": "gpt-x", "choices": [{"message": {"content": "8 4\nbecause"}}]}
     held = [
         {"custom_id": "7", "response": {"body": body}},
         {"custom_id": "8", "text": "I cannot say."},
@@ -37,7 +37,12 @@ def test_a_judge_is_to_be_sent_both_answers_and_its_ratings_make_the_score(tmp_p
     command = ["mbench", str(bench), str(answers), "--replies", str(replies)]
     output = CliRunner().invoke(evaluate, command, catch_exceptions=False).output
     assert "50.000" in output
-    assert "1 ratings, 1 not readable (question 8)" in output
+    assert "1 ratings by gpt-x, 1 not readable (question 8)" in output
+
+    # Replies to other answers are not taken for replies to these.
+    write_lines(replies, [{**held[0], "request": "0" * 16}, held[1]])
+    refused = CliRunner().invoke(evaluate, command)
+    assert "question 7 was given to another request" in str(refused.exception)
 
 
 def test_scores_are_told_of_all_of_each_kind_and_of_each_domain(tmp_path: Path) -> None:
@@ -50,10 +55,7 @@ def test_scores_are_told_of_all_of_each_kind_and_of_each_domain(tmp_path: Path) 
     bench = write_lines(tmp_path / "bench.jsonl", records)
     assert read_bench(bench)[2].mentions == ""
     said = ("10 5", "8 8", "10 2")
-    replies = write_lines(
-        tmp_path / "replies.jsonl",
-        [{"custom_id": str(n), "text": text} for n, text in enumerate(said, start=1)],
-    )
+    replies = {str(n): Reply(text=text) for n, text in enumerate(said, start=1)}
     ratings = rate(read_bench(bench), replies)
     assert {name: score.value for name, score in ratings.scores.items()} == {
         "all": pytest.approx(170 / 3),
@@ -90,7 +92,7 @@ def test_a_question_without_its_reply_and_a_judge_that_never_rates_are_named(
     tmp_path: Path,
 ) -> None:
     questions = read_bench(write_bench(tmp_path)[0])
-    replies = write_lines(tmp_path / "replies.jsonl", [{"custom_id": "7", "text": "Fine."}])
+    replies = {"7": Reply(text="Fine.")}
     with pytest.raises(PermanentError, match="no reply to question 8"):
         rate(questions, replies)
     with pytest.raises(PermanentError, match="no rating that can be read"):
