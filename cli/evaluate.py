@@ -183,7 +183,12 @@ def vqa(answers: Path, *, form: str, out: Path | None) -> None:
 
 @evaluate.command()
 @click.argument("bench", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("answers", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("answers", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the bench's pictures: have the settings' model answer first.",
+)
 @click.option(
     "--requests",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -204,6 +209,7 @@ def mbench(
     bench: Path,
     answers: Path,
     *,
+    images: Path | None,
     requests: Path | None,
     is_sent: bool,
     replies: Path | None,
@@ -213,7 +219,9 @@ def mbench(
 ) -> None:
     """Score answers to BiMed-MBench by a judge's ratings.
 
-    BENCH is one language's file of the bench, ANSWERS its answers ({"question_id", "text"}).
+    BENCH is one language's file of the bench, ANSWERS its answers ({"question_id", "text"}), which
+    `--images` has the settings' model write; what stands there is not asked for again.
+
     `--judge` sends both to the model server of the settings' [judge], and appends its replies to
     the file of `--replies` as they come; what stands there is not asked for again. Without it no
     network is used: `--requests` writes what a judge is to be sent, in the OpenAI batch format, and
@@ -230,10 +238,16 @@ def mbench(
     )
     from model.evaluate.table import ratings_table
 
-    if (requests is None) is (replies is None) or (is_sent and replies is None):
+    if (requests and replies) or (is_sent and not replies):
         raise click.UsageError("Name --requests or --replies; --judge needs --replies.")
+    if not (images or requests or replies):
+        raise click.UsageError("Name --images, --requests or --replies.")
     judge = settings.judge
     questions = read_bench(bench)
+    if images:
+        _answer(settings, questions, images, answers)
+    if not (requests or replies):
+        return
     asked = requests_for(
         questions,
         answers,
@@ -247,6 +261,21 @@ def mbench(
         if is_sent:
             _send(settings, asked, replies)
         _show(ratings_table(str(bench), rate(questions, read_replies(replies, asked))), form, out)
+
+
+def _answer(settings: Settings, questions: list[Any], images: Path, answers: Path) -> None:
+    """Have the settings' model answer; see `model.evaluate.bench_answers`."""
+    from model.evaluate.bench_answers import answer_bench
+    from model.opening import open_engine
+
+    answer_bench(
+        open_engine(settings),
+        questions,
+        images,
+        answers,
+        at_once=settings.model.in_flight,
+        on_answer=lambda done: click.echo(f"answered {done} of {len(questions)}", err=True),
+    )
 
 
 def _send(settings: Settings, asked: list[dict[str, Any]], replies: Path) -> None:

@@ -31,7 +31,7 @@ def open_drafter(settings: Settings) -> ModelDrafter:
     """Return the drafter that the settings describe; models are loaded at the first draft."""
     text = settings.model.text
     return ModelDrafter(
-        _engine(settings),
+        open_engine(settings),
         text_engine=_text_engine(settings),
         text_tasks=[task for name in (text.tasks if text else ()) for task in _TEXT_TASKS[name]],
     )
@@ -80,7 +80,8 @@ def open_judge(settings: JudgeSettings, resolve: Callable[[Path], Path]) -> Chat
     )
 
 
-def _engine(settings: Settings) -> TextEngine:
+def open_engine(settings: Settings) -> TextEngine:
+    """Return the model that sees pictures, as the settings describe it."""
     model = settings.model
     folder = settings.checkpoint_folder
     if model.engine == "remote" and model.remote is not None:
