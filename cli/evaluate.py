@@ -223,9 +223,10 @@ def mbench(
     `--images` has the settings' model write; what stands there is not asked for again.
 
     `--judge` sends both to the model server of the settings' [judge], and appends its replies to
-    the file of `--replies` as they come; what stands there is not asked for again. Without it no
-    network is used: `--requests` writes what a judge is to be sent, in the OpenAI batch format, and
-    `--replies` reads what it answered ({"custom_id", "response": {...}}, or {"custom_id", "text"}).
+    the file of `--replies` as they come; what stands there is not asked for again. Without it
+    nothing is sent to a judge: `--requests` writes what it is to be sent, in the OpenAI batch
+    format, and `--replies` reads what it answered ({"custom_id", "response": {...}}, or
+    {"custom_id", "text"}).
     """
     del config
     from model.evaluate.mbench import (
