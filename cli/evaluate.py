@@ -9,6 +9,7 @@ import click
 
 from cli.options import with_settings
 from cli.phantom_drafts import Shown, draft_phantoms, references_of
+from core.errors import SettingsError
 from core.settings import Settings
 
 _FORMATS = ("text", "json", "html")
@@ -110,15 +111,36 @@ def phantoms(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Drafts of another run: DRAFTS are compared with them by a paired test.",
 )
+@click.option(
+    "--pairs",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the English pairs here, for metrics that are not ours.",
+)
+@click.option(
+    "--scores",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What those metrics gave: shown beside ours.",
+)
 @_output
 def reports(
-    references: Path, drafts: Path, *, against: Path | None, form: str, out: Path | None
+    references: Path,
+    drafts: Path,
+    *,
+    against: Path | None,
+    pairs: Path | None,
+    scores: Path | None,
+    form: str,
+    out: Path | None,
 ) -> None:
     """Score DRAFTS against REFERENCES, both JSON lines.
 
     A reference: {"id", "report": {"en", "ar"}, "summary": {...}}, and for phantoms their
     "findings"; a draft has "is_withheld" too. `truth.jsonl` of `taqrir phantom` is such a file.
+
+    `--pairs` writes what RadGraph, CheXbert and their like compare, in English alone, and
+    `--scores` reads the numbers that they gave to each pair.
     """
+    from model.evaluate.pairs import pairs_of, read_scores, write_pairs
     from model.evaluate.reports import (
         compare_drafts,
         read_drafts,
@@ -127,12 +149,20 @@ def reports(
     )
     from model.evaluate.table import comparison_table, scores_table
 
+    if sum(option is not None for option in (against, pairs, scores)) > 1:
+        raise click.UsageError("Name one of --against, --pairs and --scores.")
     wanted, drafted = read_references(references), read_drafts(drafts)
+    if pairs:
+        compared = pairs_of(wanted, drafted)
+        write_pairs(pairs, compared)
+        click.echo(f"{pairs}: {len(compared)} English pairs of {len(drafted)} drafts")
+        return
     if against:
         differences = compare_drafts(wanted, read_drafts(against), drafted)
         table = comparison_table(f"{drafts} less {against}: {len(wanted)} reports", differences)
     else:
-        table = scores_table(str(drafts), score_reports(wanted, drafted))
+        others = read_scores(scores, pairs_of(wanted, drafted)) if scores else None
+        table = scores_table(str(drafts), score_reports(wanted, drafted), others)
     _show(table, form, out)
 
 
@@ -153,46 +183,121 @@ def vqa(answers: Path, *, form: str, out: Path | None) -> None:
 
 @evaluate.command()
 @click.argument("bench", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("answers", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--judge", default="judge", show_default=True, help="The judge's model name.")
+@click.argument("answers", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
-    "--requests", type=click.Path(dir_okay=False, path_type=Path), help="Write what it is asked."
+    "--images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the bench's pictures: have the settings' model answer first.",
 )
+@click.option(
+    "--requests",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what a judge is to be sent; nothing is sent.",
+)
+@click.option("--judge", "is_sent", is_flag=True, help="Send it to the settings' [judge].")
 @click.option(
     "--replies",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="What it answered; then the score is shown.",
 )
+@click.option("--model", help="The judge's name there (default: [judge] model).")
 @_output
+@with_settings
 def mbench(
+    settings: Settings,
+    config: Path | None,
     bench: Path,
     answers: Path,
     *,
-    judge: str,
+    images: Path | None,
     requests: Path | None,
+    is_sent: bool,
     replies: Path | None,
+    model: str | None,
     form: str,
     out: Path | None,
 ) -> None:
-    """Score answers to BiMed-MBench by a judge's ratings; no network is used.
+    """Score answers to BiMed-MBench by a judge's ratings.
 
-    BENCH is one language's file of the bench, ANSWERS its answers ({"question_id", "text"}).
-    `--requests` writes what a judge is to be sent, in the OpenAI batch format; `--replies` reads
-    what it answered ({"custom_id", "response": {...}}, or {"custom_id", "text"}).
+    BENCH is one language's file of the bench, ANSWERS its answers ({"question_id", "text"}), which
+    `--images` has the settings' model write; what stands there is not asked for again.
+
+    `--judge` sends both to the model server of the settings' [judge], and appends its replies to
+    the file of `--replies` as they come; what stands there is not asked for again. Without it
+    nothing is sent to a judge: `--requests` writes what it is to be sent, in the OpenAI batch
+    format, and `--replies` reads what it answered ({"custom_id", "response": {...}}, or
+    {"custom_id", "text"}).
     """
-    from model.evaluate.mbench import rate, read_bench, requests_for, write_requests
-    from model.evaluate.table import plain_table
+    del config
+    from model.evaluate.mbench import (
+        OPTIONS,
+        rate,
+        read_bench,
+        read_replies,
+        requests_for,
+        write_requests,
+    )
+    from model.evaluate.table import ratings_table
 
-    if (requests is None) is (replies is None):
-        raise click.UsageError("Name --requests or --replies.")
+    if (requests and replies) or (is_sent and not replies):
+        raise click.UsageError("Name --requests or --replies; --judge needs --replies.")
+    if not (images or requests or replies):
+        raise click.UsageError("Name --images, --requests or --replies.")
+    judge = settings.judge
     questions = read_bench(bench)
+    if images:
+        _answer(settings, questions, images, answers)
+    if not (requests or replies):
+        return
+    asked = requests_for(
+        questions,
+        answers,
+        model or (judge.model if judge else "judge"),
+        judge.options if judge else OPTIONS,
+    )
     if requests:
-        write_requests(requests, requests_for(questions, answers, judge))
+        write_requests(requests, asked)
         click.echo(f"{requests}: {len(questions)} requests")
     elif replies:
-        score, unread = rate(questions, replies)
-        title = f"{bench}: {len(questions) - unread} ratings, {unread} not readable"
-        _show(plain_table(title, [("BiMed-MBench", score)]), form, out)
+        if is_sent:
+            _send(settings, asked, replies)
+        _show(ratings_table(str(bench), rate(questions, read_replies(replies, asked))), form, out)
+
+
+def _answer(settings: Settings, questions: list[Any], images: Path, answers: Path) -> None:
+    """Have the settings' model answer; see `model.evaluate.bench_answers`."""
+    from model.evaluate.bench_answers import answer_bench
+    from model.opening import open_engine
+
+    answer_bench(
+        open_engine(settings),
+        questions,
+        images,
+        answers,
+        at_once=settings.model.in_flight,
+        on_answer=lambda done: click.echo(f"answered {done} of {len(questions)}", err=True),
+    )
+
+
+def _send(settings: Settings, asked: list[dict[str, Any]], replies: Path) -> None:
+    """Have a judge answer; see `model.evaluate.judge`."""
+    from model.evaluate.judge import Patience, ask_judge
+    from model.opening import open_judge
+
+    if settings.judge is None:
+        raise SettingsError("there is no [judge] in the settings: nothing was sent to anybody")
+    client = open_judge(settings.judge, settings.resolve)
+    try:
+        ask_judge(
+            client,
+            asked,
+            replies,
+            at_once=settings.judge.at_once,
+            patience=Patience(max_attempts=settings.judge.max_attempts),
+            on_reply=lambda done: click.echo(f"judged {done} of {len(asked)}", err=True),
+        )
+    finally:
+        client.close()
 
 
 COMMANDS = (evaluate,)

@@ -7,6 +7,7 @@ TaqrirError
 ├── DraftCancelledError      nobody waits for the draft any more: its study is another's, or changed
 ├── TransientError           worth another try: the network, a lock, a busy peer
 │   ├── PeerUnreachableError no connection, or it broke before an answer
+│   ├── PeerBusyError        the peer answered "not now", and said when
 │   └── MemoryExhaustedError the model's memory does not hold the request now
 └── PermanentError           trying again will not help; its sentence is shown to a person
     ├── PeerRefusedError     the peer answered, and its answer was no
@@ -61,6 +62,18 @@ class TransientError(TaqrirError):
 
 class PeerUnreachableError(TransientError):
     """No connection to the peer, or it broke before an answer came."""
+
+
+class PeerBusyError(TransientError):
+    """The peer asks to come again later.
+
+    Attributes:
+        wait_seconds: How long it asks to wait.
+    """
+
+    def __init__(self, sentence: str, *, wait_seconds: float) -> None:
+        super().__init__(sentence)
+        self.wait_seconds = wait_seconds
 
 
 class MemoryExhaustedError(TransientError):

@@ -19,7 +19,7 @@ from core.settings_delivery import (
 )
 from core.settings_destinations import PacsSettings, RisSettings
 from core.settings_documents import KeyImagesSettings, PdfSettings, SrSettings
-from core.settings_model import RemoteSettings, TextModelSettings
+from core.settings_model import JudgeSettings, RemoteSettings, TextModelSettings
 from core.settings_node import (
     AuditSettings,
     CompletionSettings,
@@ -230,6 +230,7 @@ class Settings(Section):
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
+    judge: JudgeSettings | None = None
     checks: ChecksSettings = Field(default_factory=ChecksSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)

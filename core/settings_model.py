@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
 
-from core.settings_types import Section
+from core.settings_delivery import ServiceUrl, WebTlsSettings
+from core.settings_types import Seconds, Section
 
 
 class RemoteSettings(Section):
@@ -50,4 +51,43 @@ class TextModelSettings(Section):
             raise ValueError("remote is missing: where the server is")
         if self.engine == "transformers" and not self.path:
             raise ValueError("path is missing: where the model lies")
+        return self
+
+
+class JudgeSettings(Section):
+    """A model that rates answers, asked by `taqrir model evaluate mbench --judge` alone.
+
+    Without this section no text is sent to any judge.
+    """
+
+    url: ServiceUrl = Field(
+        description="address up to the version, such as `https://judge.example/v1`"
+    )
+    model: str = Field(min_length=1, description="name of the model there")
+    key: SecretStr = Field(SecretStr(""), description="key that the server asks for")
+    tls: WebTlsSettings | None = Field(
+        None,
+        description="`[judge.tls]`; without it https trusts the operating system's authorities",
+    )
+    options: dict[str, JsonValue] = Field(
+        {"temperature": 0}, description="what each request says beside model and messages"
+    )
+    at_once: int = Field(4, ge=1, le=64, description="most requests at the same time")
+    connect_seconds: Seconds = Field(10.0, description="longest wait for a connection")
+    time_limit_seconds: Seconds = Field(120.0, description="longest wait for one answer")
+    max_attempts: int = Field(
+        6, ge=1, description="attempts at one answer; the waits between them double from a second"
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _say_nothing_twice(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if {"model", "messages"} & set(value):
+            raise ValueError("model is a setting of its own, messages are the bench's")
+        return value
+
+    @model_validator(mode="after")
+    def _tls_needs_https(self) -> JudgeSettings:
+        if self.tls is not None and not self.url.startswith("https:"):
+            raise ValueError("[judge.tls] needs an https url")
         return self

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from core.settings import Settings
-from core.settings_model import RemoteSettings
+from core.settings_model import JudgeSettings, RemoteSettings
+from core.tls_context import peer_tls
 from model.auto import AutoEngine
 from model.auto_folder import inspect_auto, is_for_auto
+from model.chat_client import ChatClient
 from model.checkpoint import inspect_checkpoint
 from model.drafter import ModelDrafter
 from model.engine import Engine
@@ -28,7 +31,7 @@ def open_drafter(settings: Settings) -> ModelDrafter:
     """Return the drafter that the settings describe; models are loaded at the first draft."""
     text = settings.model.text
     return ModelDrafter(
-        _engine(settings),
+        open_engine(settings),
         text_engine=_text_engine(settings),
         text_tasks=[task for name in (text.tasks if text else ()) for task in _TEXT_TASKS[name]],
     )
@@ -57,7 +60,28 @@ def check_models(settings: Settings) -> None:
         inspect_auto(settings.resolve(Path(model.text.path)), with_images=False)
 
 
-def _engine(settings: Settings) -> TextEngine:
+def open_judge(settings: JudgeSettings, resolve: Callable[[Path], Path]) -> ChatClient:
+    """Return a client of the judge; nothing is connected yet.
+
+    Args:
+        settings: `[judge]`.
+        resolve: Says where a file is that a setting names.
+
+    Raises:
+        SettingsError: A file of `[judge.tls]` cannot be used.
+    """
+    return ChatClient(
+        settings.url,
+        key=settings.key.get_secret_value(),
+        connect_seconds=settings.connect_seconds,
+        time_limit_seconds=settings.time_limit_seconds,
+        in_flight=settings.at_once,
+        tls=peer_tls(settings.tls, resolve, "judge.tls"),
+    )
+
+
+def open_engine(settings: Settings) -> TextEngine:
+    """Return the model that sees pictures, as the settings describe it."""
     model = settings.model
     folder = settings.checkpoint_folder
     if model.engine == "remote" and model.remote is not None:

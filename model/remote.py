@@ -12,30 +12,22 @@ import base64
 import hashlib
 import io
 import json
-import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-import httpx2
 from PIL import Image
 
 from core.drafting import ModelImage
-from core.errors import (
-    DraftCancelledError,
-    PeerUnreachableError,
-    PermanentError,
-    PromptTooLongError,
-    TransientError,
-)
+from core.errors import PermanentError
 from core.report import ModelVersion
+from model.chat_client import ChatClient
 from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest
 from model.marks import without_marks
-from model.remote_stream import Answer, read_answer, words_of
+from model.remote_stream import Answer
 from model.vision import pad_to_square
 
 # A server is asked again who it is after so long: it may have been started anew with another model.
@@ -45,10 +37,6 @@ _UNLISTED = "unlisted"
 _NAMES_SHOWN = 8
 # What changes in a server's word about a model although the model is the same.
 _VOLATILE = ("created", "permission")
-_TRY_AGAIN = (408, 409, 425, 429)
-_SERVER_FAULT = 500
-# What vLLM, SGLang and OpenAI say of a prompt that does not fit; none of them has a code for it.
-_TOO_LONG = re.compile(r"context.?length|longer than the model|prompt is too long", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +74,13 @@ class RemoteEngine:
         """
         self._server = server
         self._max_new_tokens = max_new_tokens
-        self._time_limit_seconds = time_limit_seconds
         self._needs_images = needs_images
-        self._client = httpx2.Client(
-            headers={"Authorization": f"Bearer {server.key}"} if server.key else {},
-            timeout=httpx2.Timeout(time_limit_seconds, connect=server.connect_seconds),
-            limits=httpx2.Limits(max_connections=in_flight + 1),
-            # A proxy of the environment is for the internet, not for a server of the site.
-            trust_env=False,
+        self._client = ChatClient(
+            server.url,
+            key=server.key,
+            connect_seconds=server.connect_seconds,
+            time_limit_seconds=time_limit_seconds,
+            in_flight=in_flight,
         )
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="remote")
         self._lock = Lock()
@@ -145,13 +132,7 @@ class RemoteEngine:
         self._client.close()
 
     def _ask_version(self) -> ModelVersion:
-        with _network_errors():
-            response = self._client.get(f"{self._server.url}/models")
-        _require_success(response.status_code, response.content, "")
-        try:
-            models = {str(row["id"]): row for row in response.json()["data"]}
-        except (ValueError, KeyError, TypeError):
-            raise TransientError("The model server's list of models is no such list.") from None
+        models = self._client.models()
         name = self._server.model or (next(iter(models)) if len(models) == 1 else "")
         if not name:
             known = ", ".join(sorted(models)[:_NAMES_SHOWN]) or "none"
@@ -170,7 +151,6 @@ class RemoteEngine:
             raise PermanentError("A draft needs at least one picture.")
         # Also finds out the model's name where none is set.
         self.version_of(request.adapter)
-        deadline = time.monotonic() + self._time_limit_seconds
         body = {
             "model": self._name,
             "messages": self._messages(request),
@@ -180,26 +160,9 @@ class RemoteEngine:
             "stream": True,
             "logprobs": True,
         }
-
-        def check() -> None:
-            if request.cancelled is not None and request.cancelled.is_set():
-                raise DraftCancelledError("The request was cancelled.")
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"The model server took longer than {self._time_limit_seconds:g} s."
-                )
-
-        check()
-        with (
-            _network_errors(),
-            self._client.stream(
-                "POST", f"{self._server.url}/chat/completions", json=body
-            ) as response,
-        ):
-            if response.is_error:
-                words = next(response.iter_bytes(), b"")
-                _require_success(response.status_code, words, request.question)
-            return _completion(read_answer(response, check))
+        return _completion(
+            self._client.complete(body, asked=request.question, cancelled=request.cancelled)
+        )
 
     def _messages(self, request: GenerationRequest) -> list[dict[str, Any]]:
         """Return the conversation; the pictures stand before its first question."""
@@ -235,37 +198,3 @@ def _completion(answer: Answer) -> Completion:
         log_probabilities=tuple(answer.log_probabilities),
         text_ends=tuple(answer.text_ends),
     )
-
-
-@contextmanager
-def _network_errors() -> Iterator[None]:
-    """Turn what the network does into errors of ours; none of them quotes a request."""
-    try:
-        yield
-    except httpx2.TimeoutException:
-        raise PeerUnreachableError("The model server did not answer in time.") from None
-    except httpx2.ConnectError:
-        raise PeerUnreachableError("No connection to the model server.") from None
-    except (httpx2.HTTPError, httpx2.StreamError) as error:
-        kind = type(error).__name__
-        raise PeerUnreachableError(f"The model server broke the answer off ({kind}).") from None
-    except httpx2.InvalidURL:
-        raise PermanentError("remote.url is no address of a server.") from None
-
-
-def _require_success(status: int, content: bytes, question: str) -> None:
-    """Raise what an HTTP status means; of a refusal the server's own words.
-
-    Raises:
-        TransientError: Another try may succeed.
-        PromptTooLongError: The server's words say that a shorter prompt may.
-        PermanentError: It will not.
-    """
-    if status in _TRY_AGAIN or status >= _SERVER_FAULT:
-        raise TransientError(f"The model server answered {status}.")
-    if status >= httpx2.codes.BAD_REQUEST:
-        words = words_of(content, question)
-        kind = PromptTooLongError if _TOO_LONG.search(words) else PermanentError
-        raise kind(f"The model server refused with {status}{': ' + words if words else '.'}")
-    if status != httpx2.codes.OK:
-        raise TransientError(f"The model server answered {status}.")

@@ -6,6 +6,7 @@ CheXbert.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -40,6 +41,8 @@ class Reading:
 NOTHING = Reading()
 
 
+# Every score reads the same texts again, at some milliseconds each.
+@functools.lru_cache(maxsize=1 << 14)
 def read_report(text: str, language: Language) -> Reading:
     """Return what a report says; a finding that is affirmed anywhere is there."""
     said = read_statements(text, language)
@@ -107,11 +110,16 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else 1.0
 
 
-def compare(truth: Reading, said: Reading) -> Counts:
-    """Return the counts of one report."""
+def compare(truth: Reading, said: Reading, *, is_withheld: bool = False) -> Counts:
+    """Return the counts of one report.
+
+    Of a withheld one nothing is said, and each side that it should have named is wrong.
+    """
+    if is_withheld:
+        said = NOTHING
     both = truth.affirmed & said.affirmed
     known, spoken = truth.affirmed | truth.denied, said.affirmed | said.denied
-    sided = [name for name in both if truth.sides.get(name)]
+    sided = [name for name in (truth.affirmed if is_withheld else both) if truth.sides.get(name)]
     return Counts(
         found=len(both),
         invented=len(said.affirmed - truth.affirmed),
@@ -125,15 +133,15 @@ def compare(truth: Reading, said: Reading) -> Counts:
     )
 
 
-def by_finding(pairs: Iterable[tuple[Reading, Reading]]) -> dict[str, Counts]:
-    """Return the counts of each finding over (truth, said) pairs."""
+def by_finding(reports: Iterable[tuple[Reading, Reading, bool]]) -> dict[str, Counts]:
+    """Return the counts of each finding over reports: truth, what is said, whether withheld."""
     totals: dict[str, Counts] = {}
-    for truth, said in pairs:
-        for name in sorted(truth.affirmed | said.affirmed):
+    for truth, said, is_withheld in reports:
+        for name in truth.affirmed | (frozenset() if is_withheld else said.affirmed):
             one = frozenset({name})
-            counts = compare(truth.restricted(one), said.restricted(one))
+            counts = compare(truth.restricted(one), said.restricted(one), is_withheld=is_withheld)
             totals[name] = totals.get(name, Counts()) + counts
-    return totals
+    return dict(sorted(totals.items()))
 
 
 def agree(one: Reading, other: Reading) -> bool:

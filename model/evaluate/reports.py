@@ -7,6 +7,7 @@ should have named are wrong. So a model cannot gain by being withheld; coverage 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 
 from core.errors import PermanentError
 from core.report import Language
-from model.evaluate.findings import NOTHING, Reading, agree, compare, read_report
+from model.evaluate.findings import Counts, Reading, agree, by_finding, compare, read_report
 from model.evaluate.resampling import Difference, Interval, Rows, Score, compare_runs, interval
 from model.evaluate.text_scores import (
     BLEU_ORDER,
@@ -83,12 +84,19 @@ class Drafted:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Every score with its interval: `by_language`, then what both languages make together."""
+    """Every score with its interval: `by_language`, then what both languages make together.
+
+    Attributes:
+        findings: Hits and misses of each finding, by language.
+        withheld: How many drafts each check withheld, by its code; several may withhold one.
+    """
 
     count: int
     by_language: dict[Language, dict[str, Interval]]
     summaries: dict[Language, dict[str, Interval]]
     agreement: Interval | None
+    findings: dict[Language, dict[str, Counts]]
+    withheld: dict[str, int]
 
 
 def _share(part: str, whole: str) -> Score:
@@ -139,8 +147,8 @@ SCORES: dict[str, Score] = {
 }
 
 
-def rows_of(references: Sequence[Reference], drafts: Sequence[Drafted], language: Language) -> Rows:
-    """Return the numbers of each report in one language.
+def by_reference(references: Sequence[Reference], drafts: Sequence[Drafted]) -> dict[str, Drafted]:
+    """Return the draft to each reference, by their id.
 
     Raises:
         PermanentError: A reference has no draft, or a draft no reference.
@@ -149,20 +157,29 @@ def rows_of(references: Sequence[Reference], drafts: Sequence[Drafted], language
     strangers = sorted(by_id.keys() ^ {reference.id for reference in references})
     if strangers:
         raise PermanentError(f"References and drafts are not of the same: {strangers[0]}.")
+    return by_id
+
+
+def rows_of(references: Sequence[Reference], drafts: Sequence[Drafted], language: Language) -> Rows:
+    """Return the numbers of each report in one language; see `by_reference`."""
+    by_id = by_reference(references, drafts)
     return np.array([_row(ref, by_id[ref.id], language) for ref in references])
 
 
-def _row(reference: Reference, draft: Drafted, language: Language) -> list[float]:
-    wanted_text = reference.reports[language]
-    text = "" if draft.is_withheld else draft.reports.get(language, "")
-    told = read_report(wanted_text, language)
+def _readings(
+    reference: Reference, draft: Drafted, language: Language
+) -> tuple[Reading, Reading, bool]:
+    """Return what is true, what a draft says, and whether it was withheld."""
+    told = read_report(reference.reports[language], language)
     truth = _with_denials(reference.truth, told) if reference.truth else told
-    said = read_report(text, language) if text else NOTHING
-    counts = compare(truth, said)
-    sided = counts.sided
-    if draft.is_withheld:
-        sided = sum(bool(sides) for sides in truth.sides.values())
-    numbers = _text_numbers(text, wanted_text)
+    return truth, read_report(draft.reports.get(language, ""), language), draft.is_withheld
+
+
+def _row(reference: Reference, draft: Drafted, language: Language) -> list[float]:
+    text = "" if draft.is_withheld else draft.reports.get(language, "")
+    truth, said, is_withheld = _readings(reference, draft, language)
+    counts = compare(truth, said, is_withheld=is_withheld)
+    numbers = _text_numbers(text, reference.reports[language])
     numbers |= {
         "answered": float(not draft.is_withheld),
         "found": counts.found,
@@ -171,7 +188,7 @@ def _row(reference: Reference, draft: Drafted, language: Language) -> list[float
         "same_polarity": counts.same_polarity,
         "spoken_of": counts.spoken_of,
         "right_sides": counts.right_sides,
-        "sided": sided,
+        "sided": counts.sided,
         "count": 1,
     }
     return [numbers[name] for name in _COLUMNS]
@@ -232,7 +249,23 @@ def score_reports(references: Sequence[Reference], drafts: Sequence[Drafted]) ->
             )
         },
         agreement=_agreement(drafts) if len(languages) == len(Language) else None,
+        findings={lang: _by_finding(references, drafts, lang) for lang in languages},
+        withheld=_withheld(drafts),
     )
+
+
+def _by_finding(
+    references: Sequence[Reference], drafts: Sequence[Drafted], language: Language
+) -> dict[str, Counts]:
+    by_id = by_reference(references, drafts)
+    return by_finding(_readings(ref, by_id[ref.id], language) for ref in references)
+
+
+def _withheld(drafts: Sequence[Drafted]) -> dict[str, int]:
+    codes = Counter(
+        code for draft in drafts if draft.is_withheld for code in dict.fromkeys(draft.reasons)
+    )
+    return dict(codes.most_common())
 
 
 def _agreement(drafts: Sequence[Drafted]) -> Interval | None:
@@ -253,14 +286,13 @@ def compare_drafts(
 ) -> dict[Language, dict[str, Difference]]:
     """Return by how much a second run's scores exceed a first's, with a paired test."""
     languages = [lang for lang in Language if all(lang in ref.reports for ref in references)]
-    return {
-        lang: {
-            name: compare_runs(
-                rows_of(references, first, lang), rows_of(references, second, lang), score
-            )
-            for name, score in SCORES.items()
-        }
+    rows = {
+        lang: (rows_of(references, first, lang), rows_of(references, second, lang))
         for lang in languages
+    }
+    return {
+        lang: {name: compare_runs(ours, theirs, score) for name, score in SCORES.items()}
+        for lang, (ours, theirs) in rows.items()
     }
 
 
@@ -275,7 +307,8 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PermanentError(f"{file} cannot be read ({error}).") from None
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines(): JSON allows U+2028 and U+0085 within a text.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

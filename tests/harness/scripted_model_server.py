@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,14 +17,16 @@ MODELS = {"object": "list", "data": [{"id": "site/tiny", "created": 1, "owned_by
 class ScriptedModelServer:
     """Answers `/v1/models` always, and a chat by the act at hand."""
 
-    def __init__(self, listener: socket.socket) -> None:
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    def __init__(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/v1"
         self.act: Act = whole("FINDINGS:\nClear.")
         self.models: Any = MODELS
         self.bodies: list[dict[str, Any]] = []
         self.heads: list[str] = []
         self.closed = threading.Event()
         self._listener = listener
+        self._tls = tls
 
     def serve(self) -> None:
         while True:
@@ -34,6 +37,12 @@ class ScriptedModelServer:
             threading.Thread(target=self._answer, args=(client,), daemon=True).start()
 
     def _answer(self, client: socket.socket) -> None:
+        if self._tls:
+            try:
+                client = self._tls.wrap_socket(client, server_side=True)
+            except OSError:
+                client.close()
+                return
         with client, client.makefile("rb") as stream:
             head = b""
             while line := stream.readline():
@@ -58,17 +67,18 @@ class ScriptedModelServer:
                 self.closed.set()
 
 
-def _send(client: socket.socket, status: int, kind: str, content: bytes) -> None:
+def _send(client: socket.socket, status: int, kind: str, content: bytes, head: str = "") -> None:
     client.sendall(
         f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n"
-        "Connection: close\r\n\r\n".encode()
+        f"{head}Connection: close\r\n\r\n".encode()
         + content
     )
 
 
-def json_answer(status: int, content: Any) -> Act:
-    """Answer with a status and JSON."""
-    return lambda client, _: _send(client, status, "application/json", json.dumps(content).encode())
+def json_answer(status: int, content: Any, head: str = "") -> Act:
+    """Answer with a status and JSON; `head` has further lines, each with its end."""
+    data = json.dumps(content).encode()
+    return lambda client, _: _send(client, status, "application/json", data, head)
 
 
 def raw(content: bytes, status: int = 200, kind: str = "application/json") -> Act:
@@ -105,10 +115,10 @@ def piece(text: str, finish: str | None = None, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def scripted_model_server() -> Iterator[ScriptedModelServer]:
+def scripted_model_server(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedModelServer]:
     """Listen until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = ScriptedModelServer(listener)
+        server = ScriptedModelServer(listener, tls)
         threading.Thread(target=server.serve, daemon=True).start()
         yield server
         listener.shutdown(socket.SHUT_RDWR)

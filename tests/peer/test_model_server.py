@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness.bench import write_bench
 from harness.phantoms import effusion
 from harness.phantoms import picture as drawn
 from servers import free_port, program, running
@@ -15,9 +17,12 @@ from servers.process import is_listening
 from core.drafting import DraftContext, ModelImage
 from core.errors import PermanentError
 from core.settings_file import load
+from model.chat_client import ChatClient
 from model.conversion import convert_checkpoint
 from model.demo import CHECKPOINT
 from model.engine import Engine
+from model.evaluate.judge import ask_judge
+from model.evaluate.mbench import rate, read_bench, read_replies, requests_for
 from model.generation import GenerationRequest
 from model.opening import open_drafter
 from model.phantom.case import Side
@@ -97,3 +102,20 @@ def test_the_settings_open_it_as_the_model_that_sees_or_as_the_one_that_translat
     for engine in (seeing._engine, translating._text_engine):
         assert isinstance(engine, RemoteEngine)
         engine.close()
+
+
+def test_a_judge_is_asked_there_and_what_it_cannot_rate_is_not_guessed(
+    served: tuple[str, Path], tmp_path: Path
+) -> None:
+    url, model = served
+    bench, answers = write_bench(tmp_path)
+    questions, replies = read_bench(bench), tmp_path / "replies.jsonl"
+    client = ChatClient(url)
+    asked = requests_for(questions, answers, str(model), {"temperature": 0, "max_tokens": 8})
+    ask_judge(client, asked, replies, at_once=2)
+    client.close()
+    kept = [json.loads(line) for line in replies.read_text(encoding="utf-8").splitlines()]
+    assert {record["custom_id"] for record in kept} == {"7", "8"}
+    # A model that writes reports rates nothing.
+    with pytest.raises(PermanentError, match="no rating that can be read"):
+        rate(questions, read_replies(replies, asked))

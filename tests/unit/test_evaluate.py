@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from cli.evaluate import evaluate
 from core.errors import PermanentError
 from core.report import Language
 from model.evaluate.findings import Reading, agree, compare, read_report
-from model.evaluate.mbench import judge_request, rate, read_bench, read_rating
 from model.evaluate.reports import (
     Drafted,
     Reference,
@@ -207,6 +207,35 @@ def test_tables_come_as_text_as_json_and_as_a_page() -> None:
     assert "p = 1.000" in differences.render(Format.TEXT)
 
 
+def test_each_finding_stands_by_itself_and_a_withheld_one_is_missed_with_its_side() -> None:
+    references = [reference(1), reference(2), reference(3)]
+    oedema = "A nodule in the right lung. There is oedema."
+    drafts = [
+        drafted(references[0]),
+        drafted(references[1], reports={EN: oedema, AR: ""}),
+        drafted(references[2], is_withheld=True, reasons=("REPETITION", "LANGUAGE")),
+    ]
+    scores = score_reports(references, drafts)
+    nodule, invented = (scores.findings[EN][name] for name in ("nodule", "oedema"))
+    assert (nodule.found, nodule.missed, nodule.invented) == (2, 1, 0)
+    assert (nodule.right_sides, nodule.sided) == (1, 3)
+    assert (invented.found, invented.invented) == (0, 1)
+    assert scores.withheld == {"REPETITION": 1, "LANGUAGE": 1}
+    # They add up to the micro scores of the table above.
+    assert scores.by_language[EN]["side"].value == pytest.approx(1 / 3)
+    assert scores.by_language[EN]["finding_f1"].value == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+
+    table = scores_table("run", scores)
+    text, page = table.render(Format.TEXT), table.render(Format.HTML)
+    assert re.search(r"^nodule +2 +1 +0 +0\.800 +1 of 3$", text, re.MULTILINE)
+    assert re.search(r"^REPETITION +1$", text, re.MULTILINE)
+    assert "<h2>Findings, Arabic</h2>" in page
+    assert "<td>REPETITION</td><td>1</td>" in page
+    told = json.loads(table.render(Format.JSON))
+    assert told["findings"]["en"]["oedema"]["invented"] == 1
+    assert told["withheld"]["LANGUAGE"] == 1
+
+
 def test_reports_are_scored_and_compared_from_files(tmp_path: Path) -> None:
     truth, good, bad = (tmp_path / name for name in ("truth.jsonl", "good.jsonl", "bad.jsonl"))
     records = [
@@ -235,6 +264,9 @@ def test_reports_are_scored_and_compared_from_files(tmp_path: Path) -> None:
     truth.write_text('{"report": {}}')
     with pytest.raises(PermanentError, match="record 1 is no reference"):
         read_references(truth)
+    # Letters that end a line elsewhere, and not within JSON.
+    good.write_text(draft_line(drafted(references[0], reports={EN: "a\u2028b\x85c", AR: ""})))
+    assert read_drafts(good)[0].reports[EN] == "a\u2028b\x85c"
     good.write_text("{}\nbroken")
     with pytest.raises(PermanentError, match=r"good\.jsonl:2: this is no JSON"):
         read_drafts(good)
@@ -265,72 +297,3 @@ def test_questions_are_scored_apart_as_closed_and_open() -> None:
     assert scores["BLEU-1"] == pytest.approx(3 / 4 * np.exp(1 - 5 / 4))
     with pytest.raises(PermanentError, match="no question"):
         score_answers([])
-
-
-BENCH = {
-    "question_id": 7,
-    "image": "a.jpg",
-    "text": "ما الذي يظهر؟",
-    "gpt4_answer": "كتلة",
-    "fig_caption": "CT",
-    "in_text_mention": [{"tokens": "see figure"}],
-    "domain": {"ct_scan": True, "mri": False},
-    "type": "conversation",
-}
-
-
-def test_a_benchs_judge_is_sent_both_answers_and_its_ratings_make_the_score(
-    tmp_path: Path,
-) -> None:
-    bench, answers = tmp_path / "bench.jsonl", tmp_path / "answers.jsonl"
-    lines = [BENCH, {**BENCH, "question_id": 8}]
-    bench.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
-    said = [{"question_id": n, "text": f"answer {n}"} for n in (7, 8)]
-    answers.write_text("\n".join(json.dumps(line) for line in said), encoding="utf-8")
-    questions = read_bench(bench)
-    assert (questions[0].domain, questions[0].kind) == ("ct_scan", "conversation")
-    text = judge_request(questions[0], "mine", "j")["body"]["messages"][0]["content"]
-    assert text.index("كتلة") < text.index("mine")
-
-    asked = tmp_path / "asked.jsonl"
-    command = ["mbench", str(bench), str(answers), "--requests", str(asked)]
-    assert CliRunner().invoke(evaluate, command).exit_code == 0
-    requests = [json.loads(line) for line in asked.read_text(encoding="utf-8").splitlines()]
-    assert [request["custom_id"] for request in requests] == ["7", "8"]
-
-    replies = tmp_path / "replies.jsonl"
-    body = {"choices": [{"message": {"content": "8 4\nbecause"}}]}
-    held = [
-        {"custom_id": "7", "response": {"body": body}},
-        {"custom_id": "8", "text": "I cannot say."},
-    ]
-    replies.write_text("\n".join(json.dumps(line) for line in held), encoding="utf-8")
-    score, unread = rate(questions, replies)
-    assert (score.value, unread) == (50, 1)
-    command = ["mbench", str(bench), str(answers), "--replies", str(replies)]
-    assert "50.000" in CliRunner().invoke(evaluate, command).output
-
-
-def test_what_a_bench_lacks_is_named(tmp_path: Path) -> None:
-    bench = tmp_path / "bench.jsonl"
-    bench.write_text(json.dumps({"question_id": 1}))
-    with pytest.raises(PermanentError, match="has no image"):
-        read_bench(bench)
-
-
-@pytest.mark.parametrize(
-    ("text", "rating"),
-    [
-        ("8 9\nwhy", (8, 9)),
-        ("7.5 6", (7.5, 6)),
-        ("Assistant 1: 8, assistant 2: 9", None),
-        ("0 5", None),
-        ("8 11", None),
-        ("eight nine", None),
-        ("", None),
-    ],
-)
-def test_only_two_numbers_from_1_to_10_are_a_rating(
-    text: str, rating: tuple[float, float] | None
-) -> None:
-    assert read_rating(text) == rating
