@@ -28,6 +28,7 @@ from core.settings_node import (
     SenderSettings,
 )
 from core.settings_orders import OrdersSettings
+from core.settings_training import TrainingSettings
 from core.settings_types import AETitle, HL7Code, Languages, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
@@ -362,6 +363,7 @@ class Settings(Section):
     key_images: KeyImagesSettings = Field(default_factory=KeyImagesSettings)
     signing: SigningSettings = Field(default_factory=SigningSettings)
     withdrawal: WithdrawalSettings = Field(default_factory=WithdrawalSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
