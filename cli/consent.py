@@ -14,7 +14,7 @@ from core import store
 from core.audit import AuditTrail
 from core.audit_events import StudyInstances
 from core.clock import utcnow
-from core.database import reading, writing
+from core.database import writing
 from core.errors import SettingsError
 from core.pseudonyms import Pseudonyms
 from core.settings import Settings
@@ -37,22 +37,20 @@ def consent(
     """
     del config
     engine = open_database(settings)
-    with reading(engine) as session:
+    account = getpass.getuser()
+    with writing(engine) as session:
         found = store.find(session, study)
-    if len(found) != 1:
-        raise SettingsError(
-            f"{len(found)} studies bear {study}: name one by its Study Instance UID"
-        )
-    [row] = found
-    if is_given is not None:
-        account = getpass.getuser()
-        with writing(engine) as session:
-            row = store.get(session, row.id, lock=True)
-            is_news = consents.decide(
-                session, row, is_given=is_given, at=utcnow(), actor=f"operator {account}"
+        if len(found) != 1:
+            raise SettingsError(
+                f"{len(found)} studies bear {study}: name one by its Study Instance UID"
             )
-        if is_news:
-            _audit(settings, row, account, is_given=is_given)
+        row = store.get(session, found[0].id, lock=is_given is not None)
+        is_news = is_given is not None and consents.decide(
+            session, row, is_given=is_given, at=utcnow(), actor=f"operator {account}"
+        )
+    engine.dispose()
+    if is_news:
+        _audit(settings, row, account)
     said = _described(settings, row)
     print_json(said) if as_json else click.echo("{study_uid}: {words}".format(**said))
 
@@ -74,8 +72,8 @@ def _described(settings: Settings, study: Study) -> dict[str, Any]:
     }
 
 
-def _audit(settings: Settings, study: Study, account: str, *, is_given: bool) -> None:
-    what = "given" if is_given else "withdrawn"
+def _audit(settings: Settings, study: Study, account: str) -> None:
+    what = "given" if study.training_consent else "withdrawn"
     AuditTrail(settings).consent_decided(
         StudyInstances(
             study_uid=study.study_uid,

@@ -27,8 +27,10 @@ def edits(
     were put in, taken out or replaced.
     """
     del config
-    with reading(open_database(settings)) as session:
+    engine = open_database(settings)
+    with reading(engine) as session:
         rows = count_edits(session, since=since)
+    engine.dispose()
     if as_json:
         print_json(
             [
