@@ -50,13 +50,14 @@ class Exported:
     """What an export wrote.
 
     Attributes:
-        studies: Ids of the studies in it; none: nothing was written.
+        studies: The studies in it by their ids, as the audit trail names them; none: nothing was
+            written.
         pairs: Records by task, such as ``report_en``.
         left_out: Studies that are not in it, by reason.
         texts_left_out: Languages of studies, by reason and language.
     """
 
-    studies: list[int] = field(default_factory=list)
+    studies: dict[int, StudyInstances] = field(default_factory=dict)
     pictures: int = 0
     pairs: Counter[str] = field(default_factory=Counter)
     left_out: Counter[LeftOut] = field(default_factory=Counter)
@@ -95,6 +96,7 @@ def export(
         for number, study_id in enumerate(studies, start=1):
             with reading(parts.engine) as session:
                 study = store.get(session, study_id)
+                told = _described(session, study)
             if study.purged_at is not None:
                 done.left_out[LeftOut.PURGED] += 1
             else:
@@ -102,7 +104,9 @@ def export(
                 done.texts_left_out += texts
                 if isinstance(found, TrainingCase):
                     _write(folder, found)
-                    _count(done, found)
+                    done.studies[study_id] = told
+                    done.pictures += len(found.pictures)
+                    done.pairs.update(pair["id"].partition("-")[2] for pair in found.pairs)
                 else:
                     done.left_out[found] += 1
             on_study(number, len(studies))
@@ -160,34 +164,29 @@ def _append(file: Path, records: Iterable[dict[str, Any]]) -> None:
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def _count(done: Exported, case: TrainingCase) -> None:
-    done.studies.append(case.study.id)
-    done.pictures += len(case.pictures)
-    done.pairs.update(pair["id"].partition("-")[2] for pair in case.pairs)
-
-
 def _release(parts: Parts, folder: Path, out: Path, done: Exported, account: str) -> None:
-    """Move the folder to its place, and tell so of each study; all under one lock."""
+    """Move the folder to its place, and tell so of each study.
+
+    What retention purged meanwhile stays in: it was there, and nobody took a word back.
+    """
     at, rule = parts.clock(), parts.settings.training.consent
-    released: list[StudyInstances] = []
     with writing(parts.engine) as session:
         for study_id in done.studies:
             study = store.get(session, study_id, lock=True)
-            if not has_consent(study, rule) or study.purged_at is not None:
+            if not has_consent(study, rule):
                 raise PermanentError(
-                    f"Consent for {study.study_uid} was withdrawn, or the study was purged, during "
-                    "the export: nothing was written. Start it again."
+                    f"The consent for {study.study_uid} was withdrawn during the export: nothing "
+                    "was written. Start it again."
                 )
             store.note(
                 session, study_id, "exported_for_training", at=at, actor=f"operator {account}"
             )
-            released.append(_described(session, study))
         # A database that cannot take the lines keeps the folder from its place.
         session.flush()
         folder.rename(out)
-    for told in released:
+    for told in done.studies.values():
         parts.audit.exported(told, account=account, folder=out.resolve())
-    _log.info("training_data_exported", studies=len(released))
+    _log.info("training_data_exported", studies=len(done.studies))
 
 
 def _described(session: Session, study: Study) -> StudyInstances:

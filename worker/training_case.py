@@ -80,7 +80,6 @@ class TrainingCase:
         draft: The draft in the form that `taqrir model evaluate reports` reads.
     """
 
-    study: Study = field(repr=False)
     pictures: dict[str, NDArray[np.uint8]]
     pairs: list[dict[str, Any]] = field(repr=False)
     reference: dict[str, Any] = field(repr=False)
@@ -135,7 +134,6 @@ def case_of(
         for number, image in enumerate(rendering.images, start=1)
     }
     case = TrainingCase(
-        study=study,
         pictures=pictures,
         pairs=pairs_of(
             record,

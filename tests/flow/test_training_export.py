@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from harness import Site, film, one_database
+from harness import Site, film, film_of_another_patient, one_database
 from harness.feed import hear, merge, message, order, segment
 from harness.retained import age, purge
 from PIL import Image
@@ -23,8 +23,10 @@ from core.errors import PermanentError
 from core.report import Language, Report, Section, from_json
 from model.evaluate.reports import read_drafts, read_references
 from model.train.conversations import read_conversations
+from worker.exporting import export as write
 from worker.seeing import look_at
 from worker.signing import Reader, addend, correct, sign
+from worker.training_case import Wanted
 
 pytestmark = one_database
 EN, AR = Language.EN, Language.AR
@@ -161,9 +163,6 @@ def test_nothing_leaves_without_consent_and_nothing_after_it_was_withdrawn(site:
 
 
 def test_consent_that_is_withdrawn_during_an_export_stops_it(signed: Site) -> None:
-    from worker.exporting import export as write
-    from worker.training_case import Wanted
-
     with pytest.raises(PermanentError, match="was withdrawn"):
         write(
             signed.parts,
@@ -175,6 +174,25 @@ def test_consent_that_is_withdrawn_during_an_export_stops_it(signed: Site) -> No
     assert not out(signed).exists()
     assert "exported_for_training" not in signed.events()
     assert [path.name for path in signed.folder.iterdir() if "export" in path.name] == []
+
+
+def test_a_study_that_is_purged_during_an_export_stays_in_it(signed: Site) -> None:
+    def let_days_pass(_done: int, _of: int) -> None:
+        age(signed)
+        assert purge(signed).studies == 1
+
+    write(signed.parts, out(signed), Wanted(), account="test", on_study=let_days_pass)
+    assert len(read_conversations(out(signed) / "pairs.jsonl")) == 4
+    audit = b"".join(p.read_bytes() for p in (signed.settings.data_dir / "audit").iterdir())
+    assert audit.rpartition(b'csd-code="110106"')[2].count(b'ParticipantObjectID="P1"') == 1
+
+
+def test_objects_of_two_patients_are_left_out(site: Site) -> None:
+    site.take_in(film_of_another_patient(site.study().study_uid))
+    number = site.study().patient_id.encode()
+    hear(site, outside("ACC1", *WHOLE).replace(b"|||P1|", b"|||" + number + b"|"))
+    consent(site)
+    assert export(site)["left_out"] == {"patient_conflict": 1}
 
 
 def test_an_export_is_told_in_the_timeline_and_the_audit_trail(signed: Site) -> None:
