@@ -44,6 +44,13 @@ def evaluate() -> None:
 @click.option("--seed", default=77_001, show_default=True, type=click.IntRange(0))
 @click.option("--size", default=512, show_default=True, type=click.IntRange(64, 4096))
 @click.option("--shown", type=click.Choice(Shown), default=Shown.FILM, show_default=True)
+@click.option(
+    "--style",
+    type=click.Choice(["standard", "site"]),
+    default="standard",
+    show_default=True,
+    help="Manner of the reports that drafts are compared with.",
+)
 @click.option("--drafts", type=click.Path(dir_okay=False, path_type=Path), help="Keep drafts here.")
 @_output
 @with_settings
@@ -56,6 +63,7 @@ def phantoms(
     seed: int,
     size: int,
     shown: Shown,
+    style: str,
     drafts: Path | None,
     form: str,
     out: Path | None,
@@ -71,6 +79,7 @@ def phantoms(
     from model.evaluate.reports import draft_line, score_reports
     from model.evaluate.table import scores_table
     from model.phantom.ranges import UNSEEN
+    from model.phantom.wording import Style
 
     def tell(done: int) -> None:
         if done % 50 == 0 or done == count:
@@ -84,6 +93,7 @@ def phantoms(
         size=size,
         ranges=UNSEEN,
         shown=Shown(shown),
+        style=Style(style),
         on_draft=tell,
     )
     if drafts:

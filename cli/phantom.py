@@ -23,6 +23,13 @@ DEFAULT_SIZE = 512
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
 @click.option("--size", default=DEFAULT_SIZE, show_default=True, type=click.IntRange(64, 4096))
 @click.option("--unseen", is_flag=True, help="From other ranges than training's.")
+@click.option(
+    "--style",
+    type=click.Choice(["standard", "site"]),
+    default="standard",
+    show_default=True,
+    help="Manner of the reference reports: the demonstration's, or another hospital's.",
+)
 @click.option("--pictures", is_flag=True, help="PNG and conversations for training, no DICOM.")
 @as_json
 def phantom(
@@ -32,6 +39,7 @@ def phantom(
     size: int,
     *,
     unseen: bool,
+    style: str,
     pictures: bool,
     as_json: bool,
 ) -> None:
@@ -41,16 +49,18 @@ def phantom(
     """
     from model.phantom.folder import write_pictures, write_truths
     from model.phantom.ranges import TRAINING, UNSEEN
+    from model.phantom.wording import Style
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise click.BadParameter("the folder is not empty", param_hint="--out")
     out.mkdir(parents=True, exist_ok=True)
     ranges = UNSEEN if unseen else TRAINING
+    drawn: dict[str, Any] = {"size": size, "ranges": ranges, "style": Style(style)}
     if pictures:
-        write_pictures(out, count, seed, size=size, ranges=ranges)
+        write_pictures(out, count, seed, **drawn)
         files = [f"films ({count})", "truth.jsonl", "conversations.jsonl"]
     else:
-        truths = [write_phantom(out, seed, i, size=size, ranges=ranges) for i in range(count)]
+        truths = [write_phantom(out, seed, i, **drawn) for i in range(count)]
         write_truths(out, truths)
         files = [truth.file for truth in truths]
     if as_json:
@@ -60,17 +70,24 @@ def phantom(
 
 
 def write_phantom(
-    folder: Path, seed: int, index: int, *, size: int = DEFAULT_SIZE, ranges: Any = None
+    folder: Path,
+    seed: int,
+    index: int,
+    *,
+    size: int = DEFAULT_SIZE,
+    ranges: Any = None,
+    style: Any = None,
 ) -> Any:
     """Write one phantom as a DX instance and return its truth (`model.phantom.record.Truth`).
 
-    The ranges are training's where None.
+    The ranges are training's where None, and the style is the demonstration's.
     """
     from dicom_node.dx_film import DxFilm, build_dx
     from model.phantom.metadata import metadata_of
     from model.phantom.phantoms import numbered_phantom
     from model.phantom.ranges import TRAINING
     from model.phantom.record import truth_of
+    from model.phantom.wording import Style
 
     made = numbered_phantom(seed, index, size=size, ranges=ranges or TRAINING)
     told = metadata_of(seed, index)
@@ -92,7 +109,14 @@ def write_phantom(
     )
     file = f"{name}.dcm"
     (folder / file).write_bytes(build_dx(film))
-    return truth_of(seed, index, made.case, file, told.accession_number)
+    return truth_of(
+        seed,
+        index,
+        made.case,
+        file,
+        accession_number=told.accession_number,
+        style=style or Style.STANDARD,
+    )
 
 
 COMMANDS = (phantom,)

@@ -37,6 +37,7 @@ def draft_phantoms(
     size: int,
     ranges: Any,
     shown: Shown = Shown.FILM,
+    style: Any = None,
     on_draft: Callable[[int], None] = lambda _done: None,
 ) -> tuple[list[Any], list[Any]]:
     """Return the truths (`Truth`) of some phantoms and what was drafted for them (`Drafted`).
@@ -48,6 +49,7 @@ def draft_phantoms(
         size: Height of the films in pixels.
         ranges: `model.phantom.ranges.Ranges`.
         shown: `BLANK` shows a grey film instead, `SHUFFLED` another phantom's.
+        style: `model.phantom.wording.Style` of the references; the demonstration's where None.
         on_draft: Told how many are done.
     """
     with (
@@ -55,7 +57,8 @@ def draft_phantoms(
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
         folder = Path(name)
-        truths = [write_phantom(folder, seed, i, size=size, ranges=ranges) for i in range(count)]
+        drawn = {"size": size, "ranges": ranges, "style": style}
+        truths = [write_phantom(folder, seed, i, **drawn) for i in range(count)]
         files = [folder / truth.file for truth in truths]
         pictures = files if shown is not Shown.SHUFFLED else [*files[1:], files[0]]
         drafts = []

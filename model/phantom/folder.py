@@ -12,6 +12,7 @@ from PIL import Image
 from model.phantom.phantoms import numbered_phantom
 from model.phantom.ranges import TRAINING, Ranges
 from model.phantom.record import Truth, conversations_of, from_line, to_line, truth_of
+from model.phantom.wording import Style
 
 TRUTH = "truth.jsonl"
 CONVERSATIONS = "conversations.jsonl"
@@ -25,6 +26,7 @@ def write_pictures(
     *,
     size: int,
     ranges: Ranges = TRAINING,
+    style: Style = Style.STANDARD,
     on_film: Callable[[int], None] = lambda _done: None,
 ) -> None:
     """Write `count` films as PNG, with `truth.jsonl` and `conversations.jsonl`.
@@ -38,7 +40,7 @@ def write_pictures(
         name = f"{FILMS}/{seed}-{index:06}.png"
         grey = Image.fromarray(np.rint(made.film * 255).astype(np.uint8))
         grey.save(folder / name, compress_level=1)
-        truths.append(truth_of(seed, index, made.case, name))
+        truths.append(truth_of(seed, index, made.case, name, style=style))
         on_film(index + 1)
     write_truths(folder, truths)
     write_conversations(folder, truths)

@@ -12,7 +12,7 @@ from core.drafting import DraftContext
 from core.report import Language
 from model.phantom.case import Case, Kind, PhantomFinding, Side, Size, View, Zone, draw_case
 from model.phantom.contexts import draw_context
-from model.phantom.wording import Wording, write
+from model.phantom.wording import Style, Wording, write
 from model.prompts import IMAGE, Task, question
 
 # Wording and context come from generators of their own: a film stays the same if they change.
@@ -38,9 +38,17 @@ class Truth:
     accession_number: str = ""
 
 
-def truth_of(seed: int, index: int, case: Case, file: str, accession_number: str = "") -> Truth:
-    """Return the truth about a phantom, with its reference report."""
-    wording = write(case, np.random.default_rng([seed, index, _WORDING]))
+def truth_of(
+    seed: int,
+    index: int,
+    case: Case,
+    file: str,
+    *,
+    accession_number: str = "",
+    style: Style = Style.STANDARD,
+) -> Truth:
+    """Return the truth about a phantom, with its reference report in a style."""
+    wording = write(case, np.random.default_rng([seed, index, _WORDING]), style)
     return Truth(
         file=file,
         seed=seed,

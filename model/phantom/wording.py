@@ -1,13 +1,15 @@
 """The reference reports of a phantom: findings, impression and summary, in English and Arabic.
 
-The sentences stand in `phrases.yaml`. Which are used, in which order the organs come, which denials
-and hedges stand beside the findings, is drawn anew for each report; both languages say the same, in
-the same order.
+The sentences stand in `phrases_standard.yaml`, and those of another hospital, whose manner a site's
+adapter is to take over, in `phrases_site.yaml`. Which are used, in which order the organs come,
+which denials and hedges stand beside the findings, is drawn anew for each report; both languages
+say the same, in the same order.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,10 @@ import yaml
 from core.report import Language
 from model.phantom.case import LABELS, Case, Kind, PhantomFinding, Side, Size, Zone
 
-_PHRASES = Path(__file__).parent / "phrases.yaml"
 _EN, _AR = 0, 1
 
 Pair = tuple[str, str]
+Phrases = dict[str, Any]
 
 _ORGANS: dict[str, tuple[Kind, ...]] = {
     "devices": (Kind.TUBE, Kind.PACEMAKER),
@@ -55,6 +57,13 @@ _BONES_SPOKEN_OF = 0.8
 _ADVISED = 0.25
 
 
+class Style(StrEnum):
+    """In whose manner a report is written: the demonstration's, or another hospital's."""
+
+    STANDARD = "standard"
+    SITE = "site"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wording:
     """The texts of one phantom, as a model is to write them."""
@@ -74,23 +83,32 @@ class Wording:
 
 
 @cache
-def _phrases() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(_PHRASES.read_text(encoding="utf-8"))
+def _phrases(style: Style) -> Phrases:
+    file = Path(__file__).with_name(f"phrases_{style}.yaml")
+    content: Phrases = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content
 
 
-def write(case: Case, rng: np.random.Generator) -> Wording:
+def write(case: Case, rng: np.random.Generator, style: Style = Style.STANDARD) -> Wording:
     """Return report and summary of a case in both languages, the wording drawn from `rng`."""
+    phrases = _phrases(style)
     order = _ORDERS[int(rng.choice(len(_ORDERS), p=_ORDER_SHARES))]
-    lines = [line for organ in order for line in _organ(organ, case, rng)]
-    names = [_name(kind, case, rng) for organ in order for kind in _shown(organ, case)]
-    impression = _impression(names, case, rng)
-    english, arabic = (" ".join(line[i] for line in lines) for i in (_EN, _AR))
-    closing = tuple(" ".join(line[i] for line in impression) for i in (_EN, _AR))
-    summary = _summary(names, rng)
+    lines = [line for organ in order for line in _organ(organ, case, phrases, rng)]
+    names = [_name(kind, case, phrases, rng) for organ in order for kind in _shown(organ, case)]
+    impression = _impression(names, case, phrases, rng)
+    findings, closing = (
+        tuple(" ".join(line[language] for line in section) for language in (_EN, _AR))
+        for section in (lines, impression)
+    )
+    report_en, report_ar = (
+        f"{phrases['headings']['findings'][language]}\n{findings[language]}\n\n"
+        f"{phrases['headings']['impression'][language]}\n{closing[language]}"
+        for language in (_EN, _AR)
+    )
+    summary = _summary(names, phrases, rng)
     return Wording(
-        report_en=f"FINDINGS:\n{english}\n\nIMPRESSION:\n{closing[_EN]}",
-        report_ar=f"النتائج:\n{arabic}\n\nالانطباع:\n{closing[_AR]}",
+        report_en=report_en,
+        report_ar=report_ar,
         summary_en=summary[_EN],
         summary_ar=summary[_AR],
     )
@@ -100,15 +118,14 @@ def _shown(organ: str, case: Case) -> list[Kind]:
     return [kind for kind in _ORGANS[organ] if kind in case.kinds]
 
 
-def _organ(organ: str, case: Case, rng: np.random.Generator) -> list[Pair]:
+def _organ(organ: str, case: Case, phrases: Phrases, rng: np.random.Generator) -> list[Pair]:
     """Return what is said of one organ."""
     shown = _shown(organ, case)
-    phrases = _phrases()
     if not shown:
         is_left_out = organ == "bones" and rng.random() >= _BONES_SPOKEN_OF
         normal = phrases["normal"].get(organ, ())
         return [_drawn(normal, rng)] if normal and not is_left_out else []
-    lines = [_finding(kind, case, "findings", "bilateral", rng) for kind in shown]
+    lines = [_finding(case.of(kind), phrases, "findings", "bilateral", rng) for kind in shown]
     lines += [
         _drawn(phrases["absent"][kind], rng)
         for kind in _ORGANS[organ]
@@ -117,30 +134,38 @@ def _organ(organ: str, case: Case, rng: np.random.Generator) -> list[Pair]:
     return lines
 
 
-def _finding(kind: Kind, case: Case, table: str, both: str, rng: np.random.Generator) -> Pair:
-    found = case.of(kind)
+def _finding(
+    found: tuple[PhantomFinding, ...],
+    phrases: Phrases,
+    table: str,
+    both: str,
+    rng: np.random.Generator,
+) -> Pair:
+    kind = found[0].kind
     if len(found) > 1:
-        return _drawn(_phrases()[both][kind], rng)
-    return _filled(_drawn(_phrases()[table][kind], rng), found[0])
+        return _drawn(phrases[both][kind], rng)
+    return _filled(_drawn(phrases[table][kind], rng), found[0])
 
 
-def _name(kind: Kind, case: Case, rng: np.random.Generator) -> Pair:
-    return _finding(kind, case, "names", "bilateral_names", rng)
+def _name(kind: Kind, case: Case, phrases: Phrases, rng: np.random.Generator) -> Pair:
+    return _finding(case.of(kind), phrases, "names", "bilateral_names", rng)
 
 
-def _impression(names: list[Pair], case: Case, rng: np.random.Generator) -> list[Pair]:
+def _impression(
+    names: list[Pair], case: Case, phrases: Phrases, rng: np.random.Generator
+) -> list[Pair]:
     if not names:
-        return [_drawn(_phrases()["nothing"]["impression"], rng)]
+        return [_drawn(phrases["nothing"]["impression"], rng)]
     lines = [(f"{english[0].upper()}{english[1:]}.", f"{arabic}.") for english, arabic in names]
     if case.kinds & {Kind.NODULE, Kind.MASS} and rng.random() < _ADVISED:
-        lines.append(_drawn(_phrases()["advice"], rng))
+        lines.append(_drawn(phrases["advice"], rng))
     return lines
 
 
-def _summary(names: list[Pair], rng: np.random.Generator) -> Pair:
+def _summary(names: list[Pair], phrases: Phrases, rng: np.random.Generator) -> Pair:
     if not names:
-        return _drawn(_phrases()["nothing"]["summary"], rng)
-    english, arabic = _phrases()["summary"]
+        return _drawn(phrases["nothing"]["summary"], rng)
+    english, arabic = phrases["summary"]
     return (
         english.replace("{list}", "; ".join(name[_EN] for name in names)),
         arabic.replace("{list}", "؛ ".join(name[_AR] for name in names)),
@@ -161,9 +186,9 @@ def _filled(pair: Pair, finding: PhantomFinding) -> Pair:
     return pair[_EN].format(**words), pair[_AR].format(**words)
 
 
-def sentences() -> list[str]:
+def sentences(style: Style = Style.STANDARD) -> list[str]:
     """Return every sentence that can be written, each once: what a tokenizer is trained on."""
-    phrases = _phrases()
+    phrases = _phrases(style)
     plain = [
         *(pair for pairs in phrases["normal"].values() for pair in pairs),
         *(pair for pairs in phrases["nothing"].values() for pair in pairs),

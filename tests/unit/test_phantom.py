@@ -34,7 +34,7 @@ from model.phantom.film import Photometric, store
 from model.phantom.phantoms import draw_phantom, numbered_phantom
 from model.phantom.ranges import UNSEEN
 from model.phantom.record import context_of, from_line, to_line, truth_of
-from model.phantom.wording import sentences, write
+from model.phantom.wording import Style, sentences, write
 
 
 def cases(count: int, seed: int = 5) -> list[tuple[Case, np.random.Generator]]:
@@ -47,12 +47,13 @@ def one(kind: Kind, side: Side | None = None) -> Case:
     return Case(findings=(finding,))
 
 
+@pytest.mark.parametrize("style", Style)
 @pytest.mark.parametrize("language", Language)
 def test_our_own_reading_finds_in_each_report_just_what_the_phantom_shows(
-    language: Language,
+    language: Language, style: Style
 ) -> None:
     for case, rng in cases(60):
-        wording = write(case, rng)
+        wording = write(case, rng, style)
         sides = {k.value: case.sides(k) for k in case.kinds if k in SIDED}
         parts = [s.text for s in parse_report(wording.report(language), language).sections]
         assert len(parts) == 2
@@ -62,9 +63,10 @@ def test_our_own_reading_finds_in_each_report_just_what_the_phantom_shows(
             assert {k: v for k, v in said.sides.items() if k in sides} == sides, text
 
 
-def test_no_check_finds_a_fault_in_a_reference_report() -> None:
+@pytest.mark.parametrize("style", Style)
+def test_no_check_finds_a_fault_in_a_reference_report(style: Style) -> None:
     for case, rng in cases(25, seed=6):
-        wording = write(case, rng)
+        wording = write(case, rng, style)
         reports, summaries = (
             {
                 lang: WrittenText(raw=text, sections=parse(text, lang).sections)
