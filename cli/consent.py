@@ -14,7 +14,7 @@ from core import store
 from core.audit import AuditTrail
 from core.audit_events import StudyInstances
 from core.clock import utcnow
-from core.database import writing
+from core.database import reading, writing
 from core.errors import SettingsError
 from core.pseudonyms import Pseudonyms
 from core.settings import Settings
@@ -38,7 +38,7 @@ def consent(
     del config
     engine = open_database(settings)
     account = getpass.getuser()
-    with writing(engine) as session:
+    with (reading if is_given is None else writing)(engine) as session:
         found = store.find(session, study)
         if len(found) != 1:
             raise SettingsError(

@@ -18,6 +18,8 @@ import secrets
 from functools import cached_property
 from pathlib import Path
 
+from core.errors import PermanentError
+
 KEY_NAME = "pseudonyms.key"
 _KEY_BYTES = 32
 # 64 bits: two of a million studies share a name with a chance of one in ten million.
@@ -31,7 +33,11 @@ class Pseudonyms:
         self._file = data_dir / KEY_NAME
 
     def of(self, study_uid: str) -> str:
-        """Return the name of a study."""
+        """Return the name of a study.
+
+        Raises:
+            PermanentError: The key is damaged.
+        """
         return hmac.new(self._key, study_uid.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
 
     def known(self, study_uid: str) -> str:
@@ -42,7 +48,13 @@ class Pseudonyms:
     def _key(self) -> bytes:
         with contextlib.suppress(FileExistsError):
             self._make()
-        return self._file.read_bytes()
+        key = self._file.read_bytes()
+        if len(key) != _KEY_BYTES:
+            raise PermanentError(
+                f"{self._file} is damaged: without its key anybody could tell whose a name is. "
+                "Restore it, or delete it: exports then have new names."
+            )
+        return key
 
     def _make(self) -> None:
         """Write a key, whole or not at all, unless there is one.

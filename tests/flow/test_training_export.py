@@ -374,6 +374,13 @@ def test_the_same_study_has_the_same_name_in_every_export_and_nowhere_else(
     assert lines(out(other) / "references.jsonl")[0]["id"] != record
 
 
+def test_a_damaged_key_names_nobody(signed: Site) -> None:
+    (signed.settings.data_dir / "pseudonyms.key").write_bytes(b"")
+    result = run(signed, "model", "export", "--out", str(out(signed)))
+    assert "is damaged" in str(result.exception)
+    assert not out(signed).exists()
+
+
 def test_a_day_leaves_out_what_was_signed_before_it(signed: Site) -> None:
     assert export(signed, "--since", "2199-01-01")["left_out"] == {"earlier": 1}
     assert export(signed, "--since", "2020-01-01")["studies"] == 1
