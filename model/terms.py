@@ -173,7 +173,12 @@ def _end_of(phrase: Forms, row: tuple[Word, ...], position: int) -> int | None:
 
 
 def _end_over_gap(rest: Forms, row: tuple[Word, ...], position: int) -> int | None:
-    """Return where the rest of a phrase ends after up to three words of the same clause."""
+    """Return where the rest of a phrase ends after up to three words of the same clause.
+
+    A colon right behind the phrase's beginning ends no clause: "Heart: not enlarged."
+    """
+    if position < len(row) and row[position].text == ":":
+        position += 1
     for skipped in range(_LONGEST_GAP + 1):
         if any(word.text in CLAUSE_ENDS for word in row[position : position + skipped]):
             return None

@@ -175,9 +175,13 @@ def main() -> None:
         with (options.work / "progress.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(progress)) + "\n")
 
-    warm_up(model, options, report)
-    learn_language(model, tokenizer, options, report)
-    seconds = _add_seconds(options.work / "seconds.txt", time.process_time() - started)
+    seconds = 0.0
+    try:
+        warm_up(model, options, report)
+        learn_language(model, tokenizer, options, report)
+    finally:
+        # A run that is stopped counts too.
+        seconds = _add_seconds(options.work / "seconds.txt", time.process_time() - started)
     save(model, tokenizer, options, seconds)
 
 

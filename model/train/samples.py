@@ -138,7 +138,10 @@ class Samples:
             pictures = tuple(places[file] for file in said.images)
             self._samples.append(Sample(ids=tuple(ids), labels=tuple(labels), pictures=pictures))
         self._features_of: Callable[[torch.Tensor], torch.Tensor] | None = None
-        self._kept: dict[int, torch.Tensor] = {}
+        # Of every picture (N, P*P, D), and which of them are computed. One piece of memory: with
+        # thousands of small ones the allocator searches for a third of a step's time.
+        self._kept: torch.Tensor | None = None
+        self._is_kept = np.zeros(len(self.files), dtype=bool)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -166,10 +169,16 @@ class Samples:
         self._features_of = features_of
 
     def _features(self, places: Sequence[int]) -> torch.Tensor:
-        new = [place for place in dict.fromkeys(places) if place not in self._kept]
+        new = [place for place in dict.fromkeys(places) if not self._is_kept[place]]
         if new and self._features_of:
-            self._kept.update(zip(new, self._features_of(self._pixels(new)), strict=True))
-        return torch.stack([self._kept[place] for place in places])
+            features = self._features_of(self._pixels(new))
+            if self._kept is None:
+                self._kept = features.new_empty((len(self.files), *features.shape[1:]))
+            self._kept[new] = features
+            self._is_kept[new] = True
+        if self._kept is None:
+            raise ValueError("the batch shows no picture")
+        return self._kept[list(places)]
 
     def _pixels(self, places: Sequence[int]) -> torch.Tensor:
         rows = []

@@ -36,6 +36,8 @@ FAULTY_NEGATIONS = [
     ("No pneumothorax and small left effusion.", "لا يوجد استرواح صدر ولا انصباب أيسر."),
     ("Right effusion. No left effusion.", "انصباب أيمن. انصباب أيسر."),
     ("The heart is enlarged.", "القلب غير متضخم."),
+    ("Heart: enlarged.", "القلب: غير متضخم."),
+    ("Heart: not enlarged.", "القلب: متضخم."),
     ("The heart is not enlarged.", "القلب متضخم."),
     ("The heart is mildly enlarged.", "القلب غير متضخم."),
     ("Pneumothorax absent.", "استرواح صدر موجود."),
