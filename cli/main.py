@@ -23,6 +23,8 @@ _MODULES = {
     "act": ("send", "retry", "check"),
     "complete": ("complete",),
     "sign": ("sign", "reject", "correct", "addend"),
+    "consent": ("consent",),
+    "edits": ("edits",),
     "deliveries": ("deliveries", "park"),
     "hl7": ("hl7",),
     "ask": ("ask",),

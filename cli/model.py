@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cli import evaluate, train
+from cli import evaluate, export, train
 from cli.options import as_json, print_json, with_settings
 from core.settings import Settings
 
@@ -23,9 +23,9 @@ def _folder_argument(command: Any) -> Any:
 
 @click.group()
 def model() -> None:
-    """Look at, check, convert, train or evaluate a checkpoint; nothing is fetched from a network.
+    """Look at, check, convert, train or evaluate a checkpoint; export a site's reports.
 
-    FOLDER is the settings' `model.path` where it is left out.
+    Nothing is fetched from a network. FOLDER is the settings' `model.path` where it is left out.
     """
 
 
@@ -159,7 +159,7 @@ def convert(source: Path, target: Path, *, as_json: bool) -> None:
         )
 
 
-for _command in (*train.COMMANDS, *evaluate.COMMANDS):
+for _command in (*export.COMMANDS, *train.COMMANDS, *evaluate.COMMANDS):
     model.add_command(_command)
 
 COMMANDS = (model,)

@@ -79,6 +79,17 @@ def _check_rules(settings: Settings) -> None:
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
+def since_option(words: str) -> Callable[..., Any]:
+    """Return `--since DATE`, the beginning of a day where the command runs."""
+    return click.option(
+        "--since",
+        type=click.DateTime(["%Y-%m-%d"]),
+        callback=lambda _context, _option, day: day and day.astimezone(),
+        metavar="YYYY-MM-DD",
+        help=words,
+    )
+
+
 def print_json(data: Any) -> None:
     """Print data as JSON, Arabic letters as they are."""
     click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))

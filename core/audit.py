@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 from core import audit_events
@@ -184,6 +185,20 @@ class AuditTrail:
             account=account,
             at=self._clock(),
             description=description,
+        )
+        self.write(message)
+
+    def consent_decided(self, study: StudyInstances, *, account: str, description: str) -> None:
+        """Tell that an operator said whether a study may train a model."""
+        message = audit_events.consent_decided(
+            self._ae_title, study, account=account, at=self._clock(), description=description
+        )
+        self.write(message)
+
+    def exported(self, study: StudyInstances, *, account: str, folder: Path) -> None:
+        """Tell that what is known of a study was written to a folder outside of ours."""
+        message = audit_events.exported(
+            self._ae_title, study, account=account, folder=folder, at=self._clock()
         )
         self.write(message)
 

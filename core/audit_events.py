@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from core.audit_messages import (
     APPLICATION,
     DESTINATION,
+    DESTINATION_MEDIA,
     SOURCE,
+    URI,
     Action,
     AlertSubject,
     AuditMessage,
@@ -27,6 +30,7 @@ _APPLICATION_ACTIVITY = Code("110100", "Application Activity")
 _INSTANCES_ACCESSED = Code("110103", "DICOM Instances Accessed")
 _INSTANCES_TRANSFERRED = Code("110104", "DICOM Instances Transferred")
 _STUDY_DELETED = Code("110105", "DICOM Study Deleted")
+_EXPORT = Code("110106", "Export")
 _QUERY = Code("110112", "Query")
 _SECURITY_ALERT = Code("110113", "Security Alert")
 _USER_AUTHENTICATION = Code("110114", "User Authentication")
@@ -192,6 +196,42 @@ def report_decided(
             Participant(user=reader, name=name, is_requestor=True),
             Participant(user=account, name="operating system account"),
             us(ae_title, APPLICATION),
+        ),
+        objects=study.objects(),
+    )
+
+
+def consent_decided(
+    ae_title: str, study: StudyInstances, *, account: str, at: datetime, description: str
+) -> AuditMessage:
+    """Return that an operator said whether a study may train a model (A.5.3.6)."""
+    return AuditMessage(
+        event=_INSTANCES_ACCESSED,
+        action=Action.UPDATE,
+        at=at,
+        description=description,
+        participants=(
+            Participant(user=account, name="operating system account", is_requestor=True),
+            us(ae_title, APPLICATION),
+        ),
+        objects=study.objects(),
+    )
+
+
+def exported(
+    ae_title: str, study: StudyInstances, *, account: str, folder: Path, at: datetime
+) -> AuditMessage:
+    """Return that what is known of a study was written to a folder outside of ours (A.5.3.4)."""
+    return AuditMessage(
+        event=_EXPORT,
+        action=Action.READ,
+        at=at,
+        participants=(
+            Participant(
+                user=account, name="operating system account", role=SOURCE, is_requestor=True
+            ),
+            us(ae_title, SOURCE),
+            Participant(user=folder.as_uri(), role=DESTINATION_MEDIA, medium=URI),
         ),
         objects=study.objects(),
     )

@@ -56,6 +56,8 @@ class Code:
 SOURCE = Code("110153", "Source Role ID")
 DESTINATION = Code("110152", "Destination Role ID")
 APPLICATION = Code("110150", "Application")
+DESTINATION_MEDIA = Code("110154", "Destination Media")
+URI = Code("110037", "URI")
 _STUDY_INSTANCE_UID = Code("110180", "Study Instance UID")
 _SOP_CLASS_UID = Code("110181", "SOP Class UID")
 _NODE_ID = Code("110182", "Node ID")
@@ -71,6 +73,7 @@ class Participant:
         ae_title: Its AE title; empty where it has none.
         name: What a person would call it.
         address: An IP address or a host name.
+        medium: Which kind of medium it is, of one that is a medium.
     """
 
     user: str
@@ -79,6 +82,7 @@ class Participant:
     role: Code | None = None
     is_requestor: bool = False
     address: str = ""
+    medium: Code | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +223,8 @@ def _add_participant(root: ET.Element, participant: Participant) -> None:
     )
     if participant.role is not None:
         _add_code(element, "RoleIDCode", participant.role)
+    if participant.medium is not None:
+        _add_code(_add(element, "MediaIdentifier"), "MediaType", participant.medium)
 
 
 def _address_kind(address: str) -> str:

@@ -25,7 +25,7 @@ GAP = "[...]"
 _SHORTEST_NAME, _SHORTEST_NUMBER, _DATE_DIGITS = 3, 4, 8
 _MOST_DIGITS = 4
 # No indication is longer; what is beyond is dropped unread.
-_MAX_LETTERS = 10_000
+MAX_LETTERS = 10_000
 # Neither letter nor digit on either side; marks above Arabic letters belong to their word.
 _MARKS = "\u0610-\u061a\u064b-\u065f"
 _BEFORE, _AFTER = rf"(?<![\w{_MARKS}])", rf"(?![\w{_MARKS}])"
@@ -64,7 +64,7 @@ def without_identifiers(text: str, identifiers: Iterable[str] = ()) -> str:
         text: What somebody typed.
         identifiers: Names (carets or spaces between their parts), numbers, dates ``YYYYMMDD``.
     """
-    cleaned = unicodedata.normalize("NFC", text[:_MAX_LETTERS])
+    cleaned = unicodedata.normalize("NFC", text[:MAX_LETTERS])
     for pattern in (*_known(identifiers), *_RULES):
         cleaned = pattern.sub(f" {GAP} ", cleaned)
     words = (GAP if _names(word) else word for word in re.findall(r"\S+|\s+", cleaned))

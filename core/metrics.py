@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from core import messages, ordering, outbox, store
+from core import edits, messages, ordering, outbox, store
 from core.clock import Clock, utcnow
 from core.database import reading
 from core.lifecycle import State
@@ -101,6 +101,19 @@ def _orders(session: Session, at: datetime) -> Iterable[_Sample]:
     return [((state,), count) for state, count in ordering.count_orders(session).items()]
 
 
+def _signed_texts(session: Session, at: datetime) -> Iterable[_Sample]:
+    del at
+    for row in edits.count_edits(session):
+        yield (row.language, row.modality, "true"), row.accepted
+        yield (row.language, row.modality, "false"), row.texts - row.accepted
+
+
+def _edit_distance(session: Session, at: datetime) -> Iterable[_Sample]:
+    del at
+    rows = edits.count_edits(session)
+    return [((row.language, row.modality), row.mean_distance) for row in rows]
+
+
 def _heartbeats(session: Session, at: datetime) -> Iterable[_Sample]:
     return [
         ((name,), (at - beat_at).total_seconds())
@@ -181,6 +194,20 @@ METRICS = (
         help="Orders in each state; a conflict is of another patient than its study",
         labels=("state",),
         count=_orders,
+    ),
+    MetricSource(
+        name="taqrir_signed_texts",
+        kind="gauge",
+        help="Texts that were signed, and whether exactly as they were drafted",
+        labels=("language", "modality", "accepted"),
+        count=_signed_texts,
+    ),
+    MetricSource(
+        name="taqrir_edit_distance",
+        kind="gauge",
+        help="Mean share of words that differ between a draft and what was signed",
+        labels=("language", "modality"),
+        count=_edit_distance,
     ),
     MetricSource(
         name="taqrir_heartbeat_age_seconds",

@@ -29,6 +29,7 @@ from core.settings_node import (
     SenderSettings,
 )
 from core.settings_orders import OrdersSettings
+from core.settings_training import TrainingSettings
 from core.settings_types import Languages, Name, Port, Seconds, Section
 
 EMBEDDED = "embedded"
@@ -239,6 +240,7 @@ class Settings(Section):
     key_images: KeyImagesSettings = Field(default_factory=KeyImagesSettings)
     signing: SigningSettings = Field(default_factory=SigningSettings)
     withdrawal: WithdrawalSettings = Field(default_factory=WithdrawalSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)

@@ -118,6 +118,8 @@ class Study(Base):
     dismissed_at: Mapped[datetime | None]
     # When files, texts and patient attributes were removed; the row and its timeline stay.
     purged_at: Mapped[datetime | None]
+    # May train a model: a person's word, None where nobody gave one (`core.consent`).
+    training_consent: Mapped[bool | None]
     created_at: Mapped[datetime]
     state_changed_at: Mapped[datetime]
     last_instance_at: Mapped[datetime]
@@ -222,6 +224,28 @@ class Draft(Base):
     origin: Mapped[str] = mapped_column(String(16), default=Origin.MODEL)
     # Of a signed text: which version it was made of, and what was changed against it.
     changes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class SignedText(Base):
+    """How far one language of a signed report is from its draft; no word of either.
+
+    It outlives the texts, which retention removes.
+    """
+
+    __tablename__ = "signed_text"
+    __table_args__ = (UniqueConstraint("study_id", "language"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    language: Mapped[str] = mapped_column(String(8))
+    modality: Mapped[str] = mapped_column(String(16))
+    # The newest version that somebody signed this language in, and when.
+    report_version: Mapped[int]
+    signed_at: Mapped[datetime]
+    # Signed letter for letter as it was drafted.
+    is_accepted: Mapped[bool]
+    # Edit distance over words, 0 (the same) to 1.
+    distance: Mapped[float]
 
 
 class Turn(Base):

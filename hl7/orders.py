@@ -246,6 +246,15 @@ def _provider(group: _Group) -> tuple[str, str]:
 
 
 def _reports(message: Er7Message) -> Iterator[NoteReport]:
+    return (note for note, _segments in final_reports(message))
+
+
+def final_reports(message: Er7Message) -> Iterator[tuple[NoteReport, tuple[Er7Segment, ...]]]:
+    """Yield each final report of a result message, with its segments.
+
+    Raises:
+        UnreadableMessageError: The message cannot be understood.
+    """
     for group in _groups(message, {"ORC", "OBR"}):
         status = group.text("OBR-25").upper()
         if status not in _FINAL:
@@ -255,7 +264,7 @@ def _reports(message: Er7Message) -> Iterator[NoteReport]:
             # Many information systems number their reports by the accession and say so here alone.
             accession, issuer = group.entity("filler number")
         uid = group.identifier("study instance uid") or _observed(group, _STUDY_UID, 1)
-        yield NoteReport(
+        note = NoteReport(
             patients=_patients(group.first("PID")),
             key=StudyKey(
                 study_uid=_short(uid, "study instance uid"),
@@ -267,6 +276,7 @@ def _reports(message: Er7Message) -> Iterator[NoteReport]:
             observed_at="".join(re.findall("[0-9]", group.text("OBR-7")))[:14],
             impression=_observed(group, _IMPRESSION, _MOST_ORDERS),
         )
+        yield note, tuple(group.segments)
 
 
 def _observed(group: _Group, code: re.Pattern[str], most: int) -> str:

@@ -29,6 +29,7 @@ from core.report import (
 )
 from core.tables import Draft, Study
 from dicom_node.sr_reading import check_text
+from worker.edits import note_edits
 from worker.issuing import issue
 from worker.parts import Parts
 from worker.signed_text import Reader, check_reader, signature_of, signed_report
@@ -271,6 +272,8 @@ def _record(session: Session, parts: Parts, made: _Version) -> Decision:
         selection=made.against.selection,
         changes={"against": made.against.report_version, "edits": made.edits},
     )
+    if made.event is not Event.ADDENDED:
+        note_edits(session, row, made.report, made.languages, version=number, at=at)
     words = f"report version {number} {made.event} in {', '.join(made.languages)}"
     _audit(parts, row, reader, words)
     _log.info("report_decided", study=row.id, kind=made.event, version=number)

@@ -52,6 +52,12 @@ EVERY = {
         "TAQRIR", PACS, STUDY, at=AT, outcome=Outcome.SERIOUS_FAILURE, description="refused"
     ),
     "deleted": audit_events.study_deleted("TAQRIR", STUDY, at=AT, actor="retention"),
+    "consent": audit_events.consent_decided(
+        "TAQRIR", STUDY, account="amal", at=AT, description="consent given"
+    ),
+    "exported": audit_events.exported(
+        "TAQRIR", STUDY, account="amal", folder=Path("/srv/a folder"), at=AT
+    ),
     "query": audit_events.query("TAQRIR", PACS, ASKED, at=AT),
     "user": audit_events.user_authentication("TAQRIR", "amal", CT1, at=AT, is_accepted=True),
     "user without address": audit_events.user_authentication(
@@ -96,6 +102,23 @@ def test_every_message_follows_the_schema_of_the_standard(tmp_path: Path) -> Non
 
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr.count(" validates") == len(EVERY)
+
+
+def test_an_export_names_its_account_its_process_and_its_folder() -> None:
+    """PS3.15 table A.5.3.4-1."""
+    message = _read(EVERY["exported"])
+    assert event(message) == "110106"
+    assert at(message, "EventIdentification", "EventActionCode") == "R"
+    account, process, folder = message.findall("ActiveParticipant")
+    assert (account.get("UserID"), account.get("UserIsRequestor")) == ("amal", "true")
+    assert [at(one, "RoleIDCode", "csd-code") for one in (account, process, folder)] == [
+        "110153",
+        "110153",
+        "110154",
+    ]
+    assert folder.get("UserID") == "file:///srv/a%20folder"
+    assert at(folder, "MediaIdentifier/MediaType", "csd-code") == "110037"
+    assert patient(message) == "P1^^^SITE"
 
 
 def test_the_schema_refuses_what_the_standard_refuses(tmp_path: Path) -> None:

@@ -11,14 +11,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from harness.checkpoints import GROWN_ROWS, IMAGE_ID, ROWS, TEXT, TOWER, make_tokenizer
+from harness.checkpoints import make_tokenizer
+from harness.tiny_checkpoint import save_tiny
 from PIL import Image
-from transformers import (
-    CLIPVisionConfig,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-)
 
 from cli.model import model as model_command
 from core.drafting import ModelImage
@@ -30,25 +25,10 @@ from model.train.loop import Progress
 from model.train.stages import LINEAR, Stage, StageOptions, run_stage
 
 
-def make_tiny() -> LlavaForConditionalGeneration:
-    """Return a model whose pictures take four tokens, so that a step takes milliseconds."""
-    torch.manual_seed(7)
-    config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**{**TOWER, "image_size": 32, "patch_size": 16}),
-        text_config=LlamaConfig(vocab_size=GROWN_ROWS, **TEXT),
-        image_token_index=IMAGE_ID,
-        vision_feature_layer=-2,
-        vision_feature_select_strategy="default",
-    )
-    config.pad_token_id = ROWS - 1
-    return LlavaForConditionalGeneration(config)
-
-
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base") / "tiny"
-    make_tiny().save_pretrained(folder)
-    make_tokenizer(has_image=True).save_pretrained(folder)
+    save_tiny(folder)
     return folder
 
 
