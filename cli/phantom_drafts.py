@@ -96,7 +96,21 @@ def _draft(drafter: Any, file: Path, picture: Path, *, is_blank: bool) -> Any:
 
 
 def _texts(report: Report, language: Language, study_uid: str) -> tuple[str, str]:
-    """Return findings and impression, and the summary, as a PACS would hand them out again."""
+    """Return findings and impression, and the summary, as a PACS would hand them out again.
+
+    A withheld draft goes nowhere; its text may be one that no SR could hold.
+    """
+    narrative = report.narrative(language)
+    sections: dict[str, str] = (
+        {section.kind: section.text for section in narrative.sections}
+        if report.blocking
+        else _read_back(report, language, study_uid)
+    )
+    body = "\n".join(sections[kind] for kind in _PARTS if kind in sections)
+    return body, sections.get(SectionKind.SUMMARY, "")
+
+
+def _read_back(report: Report, language: Language, study_uid: str) -> dict[str, str]:
     from dicom_node.documents import DocumentContext
     from dicom_node.report_sr import build_sr, read_back
 
@@ -106,9 +120,7 @@ def _texts(report: Report, language: Language, study_uid: str) -> tuple[str, str
         created_at=local_now(),
         software_version="0",
     )
-    sections = read_back(build_sr(report=report, context=context, language=language))
-    body = "\n".join(sections[kind] for kind in _PARTS if kind in sections)
-    return body, sections.get(SectionKind.SUMMARY, "")
+    return read_back(build_sr(report=report, context=context, language=language))
 
 
 def references_of(truths: Sequence[Any]) -> list[Any]:
