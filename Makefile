@@ -11,7 +11,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-hl7 bench-draft check-quality golden docs demo-checkpoint evaluate-demo clean
+.PHONY: help setup check fix test-deps test test-kill fuzz demo up bench bench-ingest bench-hl7 bench-draft check-quality golden docs demo-checkpoint evaluate-demo evaluate-adapter clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -82,6 +82,20 @@ demo-checkpoint: setup ## Make the demonstration checkpoint again
 
 evaluate-demo: setup ## Measure the demonstration checkpoint on 500 phantoms; ARGS="--shown blank"
 	@$(BIN)/taqrir model evaluate phantoms model/demo/checkpoint $(ARGS)
+
+ADAPTER ?= var/site-adapter
+HELD_OUT ?= 100
+evaluate-adapter: setup ## Train an adapter on 200 reports of another manner and measure what it moves; HELD_OUT=100
+	rm -rf $(ADAPTER)
+	$(BIN)/taqrir phantom --style site --pictures --count 200 --size 160 --seed 900 --out $(ADAPTER)/data
+	$(BIN)/taqrir model train --adapter --base model/demo/checkpoint --data $(ADAPTER)/data/conversations.jsonl \
+		--epochs 5 --batch 16 --rate 1e-2 --rank 16 --alpha 32 --mixed-precision bf16 --out $(ADAPTER)/adapter
+	$(BIN)/taqrir phantom --style site --unseen --count $(HELD_OUT) --seed 901 --out $(ADAPTER)/held-out
+	for which in model/demo/checkpoint $(ADAPTER)/adapter; do \
+		$(BIN)/taqrir model evaluate phantoms $$which --style site --seed 901 --count $(HELD_OUT) \
+			--drafts $(ADAPTER)/$$(basename $$which).jsonl || exit; done
+	$(BIN)/taqrir model evaluate reports $(ADAPTER)/held-out/truth.jsonl $(ADAPTER)/adapter.jsonl \
+		--against $(ADAPTER)/checkpoint.jsonl
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis fuzz-failure.json

@@ -36,7 +36,7 @@ _PACS_AE_TITLE = "DEMOPACS"
 _FINISHED = {State.IN_REVIEW, State.WITHHELD, State.FAILED, State.IGNORED}
 _WITHHELD_EXIT = 3
 # Seed and number of the phantom that is shown: a pneumothorax, an effusion, a large heart.
-_PHANTOM = (2026, 9)
+PHANTOM = (2026, 9)
 
 
 class DemoError(PermanentError):
@@ -68,25 +68,16 @@ class Stage:
     "--dicom",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    help="File, folder or zip to send (default: a chest film); may be repeated.",
-)
-@click.option(
-    "--phantom", "with_phantom", is_flag=True, help="Send a phantom with known findings too."
+    help="File, folder or zip to send (default: a phantom and a chest film); may be repeated.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep results here.")
 @click.option("--timeout", default=600, show_default=True, help="Seconds to wait for the drafts.")
 @click.pass_context
-def demo(
-    context: click.Context,
-    dicom: tuple[Path, ...],
-    *,
-    with_phantom: bool,
-    out: Path | None,
-    timeout: int,
-) -> None:
+def demo(context: click.Context, dicom: tuple[Path, ...], out: Path | None, timeout: int) -> None:
     """Send a study through the whole path, with a PACS and a RIS of its own, and show all of it.
 
-    Exit code 0: SRs and ORU were acknowledged; 3: a study was withheld, and why is printed.
+    Exit code 0: SRs and ORU were acknowledged; 3: a study was withheld, and why is printed. The
+    demonstration's own real film may be: its model knows phantoms only.
     """
     from cli.phantom import write_phantom
     from dicom_node.sample import chest_film
@@ -96,9 +87,9 @@ def demo(
     signal.signal(signal.SIGINT, _interrupt)
     with ExitStack() as stack:
         stage = stack.enter_context(_stage())
-        truth = write_phantom(stage.folder, *_PHANTOM) if with_phantom else None
-        own = (stage.folder / truth.file,) if truth else ()
-        inputs = stack.enter_context(opened((*own, *(dicom or (chest_film(),)))))
+        truth = None if dicom else write_phantom(stage.folder, *PHANTOM)
+        shown = (stage.folder / truth.file, chest_film()) if truth else dicom
+        inputs = stack.enter_context(opened(shown))
         click.echo("Starting node, workers, broker, a PACS and a RIS ...", err=True)
         stack.enter_context(_running(stage))
         accepted = _send(stage, inputs)
@@ -110,7 +101,7 @@ def demo(
         if truth:
             click.echo("\n" + _truth_against_draft(truth, studies))
         _summarise(stage, out)
-        code = max(_exit_code(study) for study in studies)
+        code = max(_exit_code(study, truth) for study in studies)
     context.exit(code)
 
 
@@ -341,8 +332,12 @@ def _texts_of(study: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _exit_code(study: dict[str, Any]) -> int:
+def _exit_code(study: dict[str, Any], truth: Any) -> int:
     if study["state"] == State.WITHHELD:
+        if truth and study["accession_number"] != truth.accession_number:
+            click.echo(f"The real film's draft was withheld by the checks: {study['reason']}")
+            click.echo("The model has seen phantoms only; what it said of this film did not agree.")
+            return 0
         click.echo(f"taqrir: {study['study_uid']} was WITHHELD: {study['reason']}", err=True)
         return _WITHHELD_EXIT
     sent = [row["state"] == DeliveryState.SENT for row in study["deliveries"]]

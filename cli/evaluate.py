@@ -44,7 +44,9 @@ def evaluate() -> None:
 @click.option("--count", default=500, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=77_001, show_default=True, type=click.IntRange(0))
 @click.option("--size", default=512, show_default=True, type=click.IntRange(64, 4096))
-@click.option("--shown", type=click.Choice(Shown), default=Shown.FILM, show_default=True)
+@click.option(
+    "--shown", type=click.Choice([s.value for s in Shown]), default="film", show_default=True
+)
 @click.option(
     "--style",
     type=click.Choice(["standard", "site"]),
@@ -63,7 +65,7 @@ def phantoms(
     count: int,
     seed: int,
     size: int,
-    shown: Shown,
+    shown: str,
     style: str,
     drafts: Path | None,
     form: str,

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from cli.demo import PHANTOM
+from cli.phantom import write_phantom
 from core.drafting import ModelImage
 from core.report import FrameReference
 from model.phantom.case import Case, Kind, PhantomFinding, Side, Size
 from model.phantom.phantoms import draw_phantom
+
+# Of `drafted_film`.
+ACCESSION = "PH002026000009"
+
+
+def drafted_film(folder: Path) -> Path:
+    """Write the film that the demonstration shows: its model's draft passes the checks."""
+    return folder / str(write_phantom(folder, *PHANTOM).file)
 
 
 def picture(*findings: PhantomFinding, seed: int = 5) -> ModelImage:

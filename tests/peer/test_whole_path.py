@@ -11,6 +11,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from harness.phantoms import ACCESSION, drafted_film
 from installation import Installation, all_sent
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -18,10 +19,8 @@ from servers import Orthanc, dcmtk, running_orthanc, wait_until
 from servers.mllp import MllpListener, field, running_mllp_listener
 
 from core.report import ReportStatus, standing
-from dicom_node.sample import chest_film
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.timeout(300)]
-ACCESSION = "exam Number"
 CANARY = "CANARY^نزار"
 
 
@@ -65,7 +64,7 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     folder = tmp_path_factory.mktemp("path")
-    film = dcmread(chest_film())
+    film = dcmread(drafted_film(folder))
     film.SpecificCharacterSet = "ISO_IR 192"
     film.PatientName = CANARY
     film.PatientID = "CANARY-7"
@@ -167,7 +166,7 @@ def test_a_pacs_that_routes_everything_back_starts_no_loop(
         subprocess.run(
             [
                 *(dcmtk("storescu"), "-aec", orthanc.ae_title, "127.0.0.1"),
-                *(str(orthanc.dicom_port), str(chest_film())),
+                *(str(orthanc.dicom_port), str(drafted_film(tmp_path))),
             ],
             check=True,
         )

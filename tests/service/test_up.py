@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 from harness.feed import order
+from harness.phantoms import ACCESSION, drafted_film
 from installation import Installation, all_sent
 from pydicom import dcmread
 from servers import free_port, wait_until
@@ -28,7 +29,11 @@ from hl7 import mllp
 from hl7.demo_ris import DemoRis
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-ACCESSION = "exam Number"
+
+
+@pytest.fixture(scope="module")
+def film_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return drafted_film(tmp_path_factory.mktemp("film"))
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def site(tmp_path: Path, pacs: DemoPacs, ris: DemoRis, orders_port: int) -> Iter
 
 @pytest.fixture(scope="module")
 def lasting_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation for tests that harm nothing; its one study is the chest film's."""
+    """An installation for tests that harm nothing; its one study is the film's."""
     folder = tmp_path_factory.mktemp("up")
     with (
         DemoPacs("ARCHIVE", folder / "pacs") as pacs,
@@ -89,13 +94,13 @@ def recorded_drafts(site: Installation) -> int:
 
 
 def test_a_worker_killed_while_it_drafts_leaves_one_draft_and_each_object_once(
-    site: Installation, pacs: DemoPacs, ris: DemoRis, orders_port: int
+    site: Installation, pacs: DemoPacs, ris: DemoRis, orders_port: int, film_file: Path
 ) -> None:
-    patient = read_header(chest_film()).patient
+    patient = read_header(film_file).patient
     content = order(patient=patient.id, accession=ACCESSION, priority="S", reason="cough")
     assert mllp.send("127.0.0.1", orders_port, content).code == "AA"
     site.kill("cli", "orders")
-    site.storescu(chest_film())
+    site.storescu(film_file)
     site.await_state(ACCESSION, "DRAFTING")
     site.kill("worker", "draft")
 
@@ -178,10 +183,12 @@ def indexed(site: Installation) -> dict[str, int]:
         return dict(counts.fetchall())
 
 
-def test_a_broker_killed_while_a_job_waits_loses_no_job(site: Installation, ris: DemoRis) -> None:
+def test_a_broker_killed_while_a_job_waits_loses_no_job(
+    site: Installation, ris: DemoRis, film_file: Path
+) -> None:
     worker = site.part("worker", "draft")
     worker.suspend()
-    site.storescu(chest_film())
+    site.storescu(film_file)
     site.await_state(ACCESSION, "QUEUED")
     site.kill("valkey-server")
     for leftover in (site.data / "broker").rglob("*.aof*"):
@@ -196,9 +203,9 @@ def test_a_broker_killed_while_a_job_waits_loses_no_job(site: Installation, ris:
 
 
 def test_everything_killed_at_once_leaves_no_process_and_goes_on_after_a_restart(
-    site: Installation, pacs: DemoPacs, ris: DemoRis
+    site: Installation, pacs: DemoPacs, ris: DemoRis, film_file: Path
 ) -> None:
-    site.storescu(chest_film())
+    site.storescu(film_file)
     site.await_state(ACCESSION, "DRAFTING")
     site.kill_everything()  # asserts that none is left
     site.start()
@@ -208,10 +215,12 @@ def test_everything_killed_at_once_leaves_no_process_and_goes_on_after_a_restart
     assert len(ris.received) == 1
 
 
-def test_status_counts_a_study_once_and_metrics_agree(lasting_site: Installation) -> None:
+def test_status_counts_a_study_once_and_metrics_agree(
+    lasting_site: Installation, film_file: Path
+) -> None:
     site = lasting_site
-    site.storescu(chest_film())
-    site.storescu(chest_film())  # the same object again
+    site.storescu(film_file)
+    site.storescu(film_file)  # the same object again
     site.await_delivered(ACCESSION, all_sent)
 
     status = site.status()
@@ -234,12 +243,12 @@ def test_a_second_up_on_the_same_folder_refuses(lasting_site: Installation) -> N
 
 
 def test_send_names_what_is_not_dicom_and_exits_with_1(
-    lasting_site: Installation, tmp_path: Path
+    lasting_site: Installation, tmp_path: Path, film_file: Path
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "notes.txt").write_text("no DICOM")
-    (folder / "film.dcm").write_bytes(chest_film().read_bytes())
+    (folder / "film.dcm").write_bytes(film_file.read_bytes())
     done = lasting_site.run("send", str(folder), str(tmp_path / "missing"), "--json", code=1)
     answer = json.loads(done.stdout)
     assert answer["accepted"] == 1
@@ -247,12 +256,12 @@ def test_send_names_what_is_not_dicom_and_exits_with_1(
     assert any("missing" in problem for problem in answer["problems"])
 
 
-def test_a_pacs_that_comes_up_late_gets_each_object_once(tmp_path: Path) -> None:
+def test_a_pacs_that_comes_up_late_gets_each_object_once(tmp_path: Path, film_file: Path) -> None:
     with DemoPacs("ARCHIVE", tmp_path / "early") as gone:
         port = gone.port  # nobody listens there any more
     more = f'[[pacs]]\nname = "main"\nae_title = "ARCHIVE"\nhost = "127.0.0.1"\nport = {port}\n'
     with Installation(tmp_path / "site", more=more) as site:
-        site.storescu(chest_film())
+        site.storescu(film_file)
         site.await_delivered(ACCESSION, lambda rows: rows[0]["attempts"] >= 2)
         waiting = site.status()["troubled_deliveries"]
         assert waiting[0]["state"] == "PENDING"

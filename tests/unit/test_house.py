@@ -131,7 +131,7 @@ def test_the_readme_says_what_a_site_must_know() -> None:
         "CC-BY-NC-SA-4.0",
         "make demo",
         "make test",
-        "means\nnoth",
+        "means nothing",
     ):
         assert words in readme
 
