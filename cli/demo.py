@@ -314,7 +314,7 @@ def _truth_against_draft(truth: Any, studies: Sequence[dict[str, Any]]) -> str:
             for r in (known, *said)
         )
         lines.append(f"  {name:<20}" + "".join(f"{cell:<16}" for cell in cells))
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _texts_of(study: dict[str, Any]) -> dict[str, str]:
