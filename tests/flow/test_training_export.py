@@ -8,14 +8,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from harness import Site, film, film_of_another_patient, one_database
-from harness.feed import hear, merge, message, order, segment
+from harness.feed import hear, merge, order
 from harness.retained import age, purge
+from harness.training_export import WHOLE, consent, export, lines, out, outside, run
 from PIL import Image
 
 from cli.main import taqrir
@@ -35,26 +35,6 @@ REPORT_EN = "FINDINGS:\nThe lungs are clear.\nNo pneumothorax.\n\nIMPRESSION:\nN
 REPORT_AR = "النتائج:\nالرئتان صافيتان.\nلا يوجد استرواح صدري.\n\nالانطباع:\nصدر طبيعي."
 
 
-def run(site: Site, *arguments: str) -> Result:
-    return CliRunner().invoke(taqrir, [*arguments, "--config", str(site.config)])
-
-
-def out(site: Site) -> Path:
-    return site.folder / "export"
-
-
-def export(site: Site, *options: str) -> dict[str, Any]:
-    result = run(site, "model", "export", "--out", str(out(site)), "--json", *options)
-    assert result.exit_code in {0, 1}, result.output + repr(result.exception)
-    said: dict[str, Any] = json.loads(result.stdout)
-    assert (result.exit_code == 0) is (said["folder"] is not None) is out(site).exists()
-    return said
-
-
-def lines(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
 def edited(site: Site, before: str, after: str, study: int = 1) -> Report:
     """Return a study's newest report with words replaced wherever they stand."""
     report = from_json(site.drafts(study)[-1].report)
@@ -70,10 +50,6 @@ def edited(site: Site, before: str, after: str, study: int = 1) -> Report:
             for n in report.narratives
         ),
     )
-
-
-def consent(site: Site, study: int = 1, answer: str = "--yes") -> None:
-    assert run(site, "consent", site.study(study).study_uid, answer).exit_code == 0
 
 
 @pytest.fixture
@@ -421,106 +397,3 @@ def test_a_full_disk_leaves_nothing_behind(make_site: Callable[..., Site], full_
     assert "cannot be written: No space left on device" in str(result.exception)
     assert list(full_disk.iterdir()) == []
     assert "exported_for_training" not in site.events()
-
-
-# Reports of the feed
-
-
-def outside(accession: str = "ACC1", *observations: str, uid: str = "", **fields: str) -> bytes:
-    """Return a final report as an information system sends one."""
-    obr = {3: accession, 16: "77^Haddad^Zaha", 24: "CR", 25: fields.get("status", "F")}
-    return message(
-        "ORU^R01",
-        "PID|||P1||Qabbani^Nizar||19700101|M",
-        segment("OBR", obr | {32: "88&Rumi&Jalal"}),
-        *(f"OBX|{n}|TX|{text}||||||F" for n, text in enumerate(observations, start=1)),
-        *([f"ZDS|{uid}^TAQRIR^Application^DICOM"] if uid else []),
-    )
-
-
-WHOLE = (
-    "59776-5^Findings^LN||A nodule in the left upper zone.~No effusion.",
-    "19005-8^Impression^LN||Left nodule.",
-)
-
-
-def test_a_final_report_of_the_feed_is_the_answer_and_our_draft_stands_beside_it(
-    site: Site,
-) -> None:
-    hear(site, outside("ACC1", *WHOLE))
-    consent(site)
-    assert export(site)["pairs"] == {"report_en": 1}
-
-    [pair] = read_conversations(out(site) / "pairs.jsonl")
-    assert pair.turns[0].answer == (
-        "FINDINGS:\nA nodule in the left upper zone.\nNo effusion.\n\nIMPRESSION:\nLeft nodule."
-    )
-    [line] = lines(out(site) / "references.jsonl")
-    assert (line["signed_here"], line["edits"]) == (False, [])
-    [draft] = lines(out(site) / "drafts.jsonl")
-    assert draft["report"] == {"en": REPORT_EN}
-
-
-@pytest.mark.parametrize(
-    ("observations", "reason"),
-    [
-        (("GDT^Report^L||FINDINGS: Clear.~IMPRESSION: Normal.",), None),
-        (("GDT^Report^L||Dear colleague, the chest is normal.",), "incomplete"),
-        (("19005-8^Impression^LN||Normal.",), "incomplete"),
-        ((WHOLE[0], "19005-8^Impression^LN||Seen by Rumi."), "identifies"),
-        ((WHOLE[0], "19005-8^Impression^LN||Seen by Haddad."), "identifies"),
-        (("GDT^Report^L||النتائج: الرئتان صافيتان.~الانطباع: طبيعي.",), None),
-        (("GDT^Report^L||FINDINGS: Lungs clear.~IMPRESSION: صدر طبيعي.",), "incomplete"),
-    ],
-)
-def test_what_of_the_feed_can_be_used(
-    site: Site, observations: tuple[str, ...], reason: str | None
-) -> None:
-    hear(site, outside("ACC1", *observations))
-    consent(site)
-    said = export(site)
-    assert (said["studies"] == 0) is (reason is not None)
-    if reason == "incomplete":
-        assert said["left_out"] == {"no_text": 1}
-    elif reason:
-        assert said["texts_left_out"] == {reason: {"en": 1}}
-
-
-def test_the_newest_report_of_the_feed_counts_and_what_was_signed_here_counts_more(
-    site: Site,
-) -> None:
-    hear(site, outside("ACC1", *WHOLE))
-    later = WHOLE[1].replace("Left nodule", "Left upper nodule")
-    hear(site, outside("ACC1", WHOLE[0], later, status="C"))
-    consent(site)
-    export(site)
-    [pair] = read_conversations(out(site) / "pairs.jsonl")
-    assert pair.turns[0].answer.endswith("Left upper nodule.")
-
-    site.take_in(film(AccessionNumber="ACC2"))
-    sign(site.parts, 2, version=1, languages=(EN,), reader=READER)
-    hear(site, outside("ACC2", *WHOLE))
-    consent(site, 2)
-    out(site).rename(site.folder / "first")
-    export(site)
-    answers = [said.turns[0].answer for said in read_conversations(out(site) / "pairs.jsonl")]
-    assert REPORT_EN in answers
-
-
-def test_a_report_of_an_accession_with_two_studies_is_nobodys(site: Site) -> None:
-    site.take_in(film(AccessionNumber="ACC1"))
-    hear(site, outside("ACC1", *WHOLE))
-    consent(site, 1)
-    assert export(site)["left_out"] == {"shared_accession": 1}
-    hear(site, outside("ACC1", *WHOLE, uid=site.study(1).study_uid))
-    assert export(site)["studies"] == 1
-
-
-def test_a_report_of_another_patient_or_without_its_message_is_none(site: Site) -> None:
-    hear(site, outside("ACC1", *WHOLE).replace(b"|||P1|", b"|||P9|"))
-    consent(site)
-    assert export(site)["left_out"] == {"no_final_report": 1}
-    hear(site, outside("ACC1", *WHOLE))
-    with site.writing() as session:
-        session.connection().exec_driver_sql("UPDATE hl7_message SET content = ''")
-    assert export(site)["left_out"] == {"no_final_report": 1}
