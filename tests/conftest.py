@@ -8,13 +8,15 @@ server that a test stops or configures itself, use the context managers of `serv
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import hypothesis
 import pytest
 import redis
+from pynetdicom.transport import AssociationSocket
 from servers import (
     Orthanc,
     StoreScp,
@@ -28,6 +30,18 @@ from servers import (
 
 # DCMTK and Orthanc leave Nagle's algorithm on; each of their answers would wait some 45 ms.
 os.environ.setdefault("TCP_NODELAY", "1")
+
+
+def _close(self: AssociationSocket) -> None:
+    if self.socket is not None:
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+# pynetdicom does not close a socket that cannot be shut down any more, because its peer was
+# quicker: the interpreter does, and warns of it in whichever test runs at that moment.
+AssociationSocket._shutdown_socket = _close
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("taqrir", deadline=None)

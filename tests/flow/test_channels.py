@@ -14,7 +14,6 @@ from core.lifecycle import DeliveryState
 from worker.deliver import deliver
 
 PENDING, SENT, PARKED = DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.PARKED
-refused = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 def _states(site: Site, studies: int) -> list[str]:
@@ -66,7 +65,6 @@ def test_once_it_is_back_all_that_waited_goes_in_the_order_of_its_study(
         assert len(ris.received) == 3
 
 
-@refused
 def test_while_the_attempt_after_a_failure_is_under_way_no_other_is_due(
     make_site: Callable[..., Site],
 ) -> None:

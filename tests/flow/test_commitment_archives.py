@@ -32,9 +32,6 @@ from worker.sweep import sweep_once
 PENDING, SENT = DeliveryState.PENDING, DeliveryState.SENT
 CONFIRMED, PARKED = DeliveryState.CONFIRMED, DeliveryState.PARKED
 
-# pynetdicom lets go of a socket whose connection was refused without closing it.
-refused = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 def _first(site: Site) -> Delivery:
     return site.deliveries()[0][0]
@@ -351,7 +348,6 @@ def test_an_archive_without_storage_commitment_is_shown(make_site: Callable[...,
     assert "takes none of the objects" in _first(site).reason
 
 
-@refused
 @one_database
 def test_an_archive_that_is_away_is_asked_when_it_is_back(make_site: Callable[..., Site]) -> None:
     archive = ScriptedArchive()

@@ -41,9 +41,6 @@ from dicom_node.commitment_report import finish_reports, report_due
 REPORTING, REPORTED = CommitmentState.REPORTING, CommitmentState.REPORTED
 UNREPORTED = CommitmentState.UNREPORTED
 
-# pynetdicom lets go of a socket whose connection was refused without closing it.
-refused = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 # Reports on the sender's own associations
 
@@ -202,7 +199,6 @@ def test_a_sender_that_refuses_the_report_gets_it_again(make_site: Callable[...,
     assert commitment_states(site) == {REPORTED: 1}
 
 
-@refused
 @one_database
 def test_a_sender_that_is_away_is_told_when_it_is_back_or_never(
     make_site: Callable[..., Site],

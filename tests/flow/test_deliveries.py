@@ -31,10 +31,6 @@ PENDING, SENT = DeliveryState.PENDING, DeliveryState.SENT
 PARKED, DROPPED = DeliveryState.PARKED, DeliveryState.DROPPED
 
 
-# pynetdicom lets go of a socket whose connection was refused without closing it.
-refused = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
 def _wait_for_the_next_attempt(site: Site) -> float:
     """Move the clock to the earliest attempt to come; return by how many seconds."""
     waiting = [d.next_attempt_at for d, _ in site.deliveries() if d.state == PENDING]
@@ -89,7 +85,6 @@ def test_an_installation_without_destinations_drafts_all_the_same(site: Site) ->
     assert site.deliveries() == []
 
 
-@refused
 def test_an_archive_that_is_down_is_tried_again_and_gets_each_object_once(
     make_site: Callable[..., Site], tmp_path: Path
 ) -> None:
@@ -160,7 +155,6 @@ def test_an_information_system_that_is_down_does_not_hold_the_archive(
         assert site.states() == [SENT, SENT, PENDING]
 
 
-@refused
 def test_an_archive_that_is_down_holds_neither_the_other_nor_the_information_system(
     make_site: Callable[..., Site],
 ) -> None:

@@ -19,8 +19,6 @@ _ROUNDS = 60
 _TIMEOUT_SECONDS = 0.3
 
 
-# pynetdicom lets go of a socket that its peer closed without closing it.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @one_database
 @pytest.mark.parametrize("seed", range(8))
