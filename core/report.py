@@ -173,7 +173,8 @@ class Decoding:
         prompts_version: Version of the questions that were asked.
         max_new_tokens: Longest text of one task; None where the engine's own limit held.
         arabic: What the Arabic report was made from (`ArabicSource`).
-        is_greedy: The most likely token was taken each time; nothing was drawn.
+        is_greedy: The most likely token was taken each time; nothing was drawn. A text that was
+            asked for again is drawn, the n-th time with seed n - 1.
         seed: Of what is drawn all the same.
     """
 

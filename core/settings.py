@@ -76,6 +76,15 @@ class ModelSettings(Section):
         300.0, description="longest time for one text, once the model is at work on it"
     )
     max_images: int = Field(4, ge=1, le=16, description="pictures of a study that the model sees")
+    attempts: int = Field(
+        3,
+        ge=1,
+        le=10,
+        description=(
+            "most times that a translation or a summary is asked for while a check holds it back; "
+            "what is seen in the pictures is asked for once"
+        ),
+    )
 
     adapters: dict[Name, Path] = Field(
         {},

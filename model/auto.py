@@ -30,7 +30,13 @@ from core.errors import (
 from core.report import ModelVersion
 from model.auto_folder import AutoModelInfo, LoadedAuto, inspect_auto, load_auto
 from model.completion import completion_of
-from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest
+from model.generation import (
+    DEFAULT_MAX_NEW_TOKENS,
+    DRAWN_FROM,
+    TEMPERATURE,
+    Completion,
+    GenerationRequest,
+)
 from model.marks import without_marks
 from model.memory import memory_errors
 
@@ -155,17 +161,21 @@ class AutoEngine:
             )
         watch = _Watch(request, self._time_limit_seconds)
         watch()
+        # Not the folder's own settings: they may ask for sampling.
+        settings = GenerationConfig(
+            do_sample=False,
+            max_new_tokens=min(request.max_new_tokens or self._max_new_tokens, room),
+            eos_token_id=list(loaded.end_ids),
+            pad_token_id=loaded.end_ids[0],
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+        if request.draw:
+            settings.update(do_sample=True, temperature=TEMPERATURE, top_k=DRAWN_FROM)
+            torch.manual_seed(request.draw)
         output = loaded.model.generate(
             **inputs,
-            # Not the folder's own settings: they may ask for sampling.
-            generation_config=GenerationConfig(
-                do_sample=False,
-                max_new_tokens=min(request.max_new_tokens or self._max_new_tokens, room),
-                eos_token_id=list(loaded.end_ids),
-                pad_token_id=loaded.end_ids[0],
-                return_dict_in_generate=True,
-                output_logits=True,
-            ),
+            generation_config=settings,
             stopping_criteria=StoppingCriteriaList([watch]),
         )
         made = output.sequences[0, length:].tolist()

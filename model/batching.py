@@ -14,6 +14,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,7 @@ import torch
 from core.errors import DraftCancelledError, MemoryExhaustedError, PermanentError, TransientError
 from core.log import log
 from model.decoding import Decoder, Joining
+from model.generation import DRAWN_FROM, TEMPERATURE
 from model.memory import free_memory, is_memory_error
 
 _log = log(__name__)
@@ -49,6 +51,7 @@ class Generation:
         prefix_key: Equal for requests whose first `prefix` ids and pictures are the same.
         pixel_values: Gives the pictures as the tower takes them, (N, 3, S, S).
         limit: Most tokens to make.
+        drawing: Draws the tokens; the most likely one is taken where None.
         made: Tokens made so far.
     """
 
@@ -61,6 +64,7 @@ class Generation:
     adapter: str = ""
     is_urgent: bool = False
     cancelled: threading.Event | None = None
+    drawing: random.Random | None = None
     future: Future[Any] = field(default_factory=Future)
     made: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
@@ -76,6 +80,15 @@ class Generation:
     def most_positions(self) -> int:
         """Where the last token would stand."""
         return len(self.prompt) + self.limit
+
+    def append(self, tokens: Sequence[int], log_probabilities: Sequence[float]) -> None:
+        """Take one of the next tokens, as `model.decoding.Choice` orders them."""
+        index = 0
+        if self.drawing is not None:
+            weights = [math.exp(value / TEMPERATURE) for value in log_probabilities[1:]]
+            index = self.drawing.choices(range(1, len(tokens)), weights)[0]
+        self.made.append(tokens[index])
+        self.log_probabilities.append(log_probabilities[index])
 
     @property
     def is_given_up(self) -> bool:
@@ -263,7 +276,8 @@ class Batch:
             [
                 Joining(row=one.row, start=start, ids=one.ids[start:], features=features)
                 for one, start, features in joining
-            ]
+            ],
+            _likeliest(one for one, _, _ in joining),
         )
         now = time.monotonic()
         for one, _, _ in joining:
@@ -319,6 +333,7 @@ class Batch:
                 [here[row].made[-1] if row in here else 0 for row in rows],
                 [len(here[row].ids) - 1 if row in here else None for row in rows],
                 adapter,
+                _likeliest(here.values()),
             )
             index = torch.tensor(list(here), device=chosen.device)
             self.counters.steps += 1
@@ -330,10 +345,10 @@ class Batch:
         self, sequences: Sequence[Generation], chosen: torch.Tensor, log_probabilities: torch.Tensor
     ) -> None:
         """Add a token to each sequence; let those go that are done."""
-        tokens: list[int] = chosen.tolist()
-        values: list[float] = log_probabilities.tolist()
-        for sequence, token, value in zip(sequences, tokens, values, strict=True):
-            if math.isnan(value):
+        tokens: list[list[int]] = chosen.tolist()
+        values: list[list[float]] = log_probabilities.tolist()
+        for sequence, several, chances in zip(sequences, tokens, values, strict=True):
+            if math.isnan(chances[0]):
                 self._leave(sequence)
                 _fail(
                     sequence,
@@ -342,9 +357,8 @@ class Batch:
                     ),
                 )
                 continue
-            sequence.made.append(token)
-            sequence.log_probabilities.append(value)
-            if token in self._ends or len(sequence.made) >= sequence.limit:
+            sequence.append(several, chances)
+            if sequence.made[-1] in self._ends or len(sequence.made) >= sequence.limit:
                 self._leave(sequence)
                 self._answer(sequence)
 
@@ -398,6 +412,11 @@ class Batch:
         with self._lock:
             for one in in_flight:
                 self._push(one)
+
+
+def _likeliest(sequences: Iterable[Generation]) -> int:
+    """Return how many tokens there are to be to draw from."""
+    return DRAWN_FROM if any(one.drawing is not None for one in sequences) else 0
 
 
 def _fail(sequence: Generation, error: Exception) -> None:

@@ -23,7 +23,8 @@ _LENGTH_STEP = 64
 # Pictures that pass the vision tower at a time.
 _TOWER_BATCH = 8
 
-# The most likely token of each row, and the logarithm of its probability.
+# Tokens of each row, the most likely one first and then those that may be drawn, likeliest first
+# (B, 1 + N); and the logarithms of their probabilities.
 Choice = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -59,7 +60,7 @@ class Decoder:
         self._device = loaded.device
         self._image_id = loaded.model.config.image_token_id
         self._use_graphs = loaded.device.type == "cuda" if use_graphs is None else use_graphs
-        self._graphs: dict[tuple[int, int, str], Callable[[], Choice]] = {}
+        self._graphs: dict[tuple[int, int, str, int], Callable[[], Choice]] = {}
         self._pool: Any = None
         self.cache = SlotCache(
             SlotShape.of(loaded.model.config.text_config), loaded.device, loaded.model.dtype
@@ -105,11 +106,15 @@ class Decoder:
             parts += output.pooler_output
         return torch.cat(parts)
 
-    def join(self, joining: Sequence[Joining]) -> Choice:
+    def join(self, joining: Sequence[Joining], likeliest: int = 0) -> Choice:
         """Write prompts into their rows, all in one pass, and return their first tokens.
 
         Shorter ones are filled up on the right: what is written there lies behind the row's end
         and is overwritten before anybody may see it.
+
+        Args:
+            joining: The prompts.
+            likeliest: How many tokens there are to draw from.
         """
         width = max(len(one.ids) for one in joining)
         ids = torch.zeros((len(joining), width), dtype=torch.int64)
@@ -129,10 +134,15 @@ class Decoder:
         self.cache.look_at(rows, positions, read_length=longest, is_dense=False)
         hidden = self._forward(embedded, positions)
         last = torch.tensor([len(one.ids) - 1 for one in joining], device=self._device)
-        return self._choose(hidden[torch.arange(len(joining), device=self._device), last])
+        ends = hidden[torch.arange(len(joining), device=self._device), last]
+        return self._choose(ends, likeliest)
 
     def step(
-        self, tokens: Sequence[int], positions: Sequence[int | None], variant: str = ""
+        self,
+        tokens: Sequence[int],
+        positions: Sequence[int | None],
+        variant: str = "",
+        likeliest: int = 0,
     ) -> Choice:
         """Make one token for each row from 0 on.
 
@@ -140,6 +150,7 @@ class Decoder:
             tokens: The token that each row continues from.
             positions: Where that token is written; None for a row that takes no part.
             variant: Which adapter is switched on: graphs of one are not those of another.
+            likeliest: How many tokens there are to draw from.
         """
         count = len(tokens)
         rows = _round_up(count, _GRAPH_ROWS) if self._use_graphs else count
@@ -156,20 +167,22 @@ class Decoder:
             ]
         ).to(self._device)
         self._tokens[:rows], self._positions[:rows] = inputs[0], inputs[1]
-        chosen, log_probabilities = self._stepper(rows, length, variant)()
+        chosen, log_probabilities = self._stepper(rows, length, variant, likeliest)()
         return chosen[:count], log_probabilities[:count]
 
-    def _stepper(self, rows: int, length: int, variant: str) -> Callable[[], Choice]:
+    def _stepper(
+        self, rows: int, length: int, variant: str, likeliest: int
+    ) -> Callable[[], Choice]:
         def run() -> Choice:
             positions = self._positions[:rows, None]  # (B, 1)
             dense = torch.arange(rows, device=self._device)
             self.cache.look_at(dense, positions, read_length=length, is_dense=True)
             embedded = self._model.get_input_embeddings()(self._tokens[:rows, None])
-            return self._choose(self._forward(embedded, positions)[:, -1])
+            return self._choose(self._forward(embedded, positions)[:, -1], likeliest)
 
         if not self._use_graphs:
             return run
-        key = (rows, length, variant)
+        key = (rows, length, variant, likeliest)
         if key not in self._graphs:
             if self._pool is None:
                 self._pool = torch.cuda.graph_pool_handle()
@@ -187,11 +200,16 @@ class Decoder:
         hidden: torch.Tensor = output.last_hidden_state
         return hidden
 
-    def _choose(self, hidden: torch.Tensor) -> Choice:
-        """Return each row's most likely token, from its last hidden state (B, D)."""
+    def _choose(self, hidden: torch.Tensor, likeliest: int) -> Choice:
+        """Return each row's next tokens, from its last hidden state (B, D)."""
         logits = self._model.lm_head(hidden).float()  # (B, V)
-        best = logits.max(dim=-1)
-        return best.indices, best.values - logits.logsumexp(dim=-1)
+        values, tokens = logits.max(dim=-1, keepdim=True)
+        if likeliest:
+            drawable = logits.topk(min(likeliest, logits.shape[-1]), dim=-1)
+            # Of tokens that are as likely, `topk` need not name the same one first.
+            tokens = torch.cat([tokens, drawable.indices], dim=-1)
+            values = torch.cat([values, drawable.values], dim=-1)
+        return tokens, values - logits.logsumexp(dim=-1, keepdim=True)
 
 
 def capture(run: Callable[[], Choice], pool: Any) -> Callable[[], Choice]:

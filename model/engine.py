@@ -1,10 +1,11 @@
-"""A checkpoint that answers all requests in flight together, always with the most likely token.
+"""A checkpoint that answers all requests in flight together.
 
 The model is loaded at the first request, once a process. Any number of threads may ask at once.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -206,6 +207,7 @@ class Engine:
             adapter=request.adapter,
             is_urgent=request.is_urgent,
             cancelled=request.cancelled,
+            drawing=random.Random(request.draw) if request.draw else None,  # noqa: S311 - no secret
         )
 
     def _pixel_values(self, loaded: LoadedModel, picture: ModelImage) -> torch.Tensor:

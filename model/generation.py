@@ -19,6 +19,9 @@ from core.report import ModelVersion
 DEFAULT_MAX_NEW_TOKENS = 1024
 # Greedy decoding draws nothing; the seed is for kernels that would.
 SEED = 0
+# How freely a text is drawn that is asked for again: so many of the likeliest tokens have a chance.
+TEMPERATURE = 0.7
+DRAWN_FROM = 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +37,8 @@ class GenerationRequest:
         adapter: Name of the adapter that answers, as `[model.adapters]` has it; empty for none.
         is_urgent: It is taken into a batch before those that are not.
         cancelled: Once it is set the answer is of no use and is not worked on any longer.
+        draw: 0 takes the most likely token each time; any other number is the seed with which
+            tokens are drawn at `TEMPERATURE` among the `DRAWN_FROM` likeliest.
     """
 
     question: str
@@ -43,6 +48,7 @@ class GenerationRequest:
     adapter: str = ""
     is_urgent: bool = False
     cancelled: Event | None = None
+    draw: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

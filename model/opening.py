@@ -34,6 +34,7 @@ def open_drafter(settings: Settings) -> ModelDrafter:
         open_engine(settings),
         text_engine=_text_engine(settings),
         text_tasks=[task for name in (text.tasks if text else ()) for task in _TEXT_TASKS[name]],
+        attempts=settings.model.attempts,
     )
 
 

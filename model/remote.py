@@ -25,7 +25,7 @@ from core.drafting import ModelImage
 from core.errors import PermanentError
 from core.report import ModelVersion
 from model.chat_client import ChatClient
-from model.generation import DEFAULT_MAX_NEW_TOKENS, Completion, GenerationRequest
+from model.generation import DEFAULT_MAX_NEW_TOKENS, TEMPERATURE, Completion, GenerationRequest
 from model.marks import without_marks
 from model.remote_stream import Answer
 from model.vision import pad_to_square
@@ -155,8 +155,8 @@ class RemoteEngine:
             "model": self._name,
             "messages": self._messages(request),
             "max_tokens": request.max_new_tokens or self._max_new_tokens,
-            "temperature": 0,
-            "seed": 0,
+            "temperature": TEMPERATURE if request.draw else 0,
+            "seed": request.draw,
             "stream": True,
             "logprobs": True,
         }

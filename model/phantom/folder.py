@@ -27,9 +27,12 @@ def write_pictures(
     size: int,
     ranges: Ranges = TRAINING,
     style: Style = Style.STANDARD,
+    manners: float = 0.0,
     on_film: Callable[[int], None] = lambda _done: None,
 ) -> None:
     """Write `count` films as PNG, with `truth.jsonl` and `conversations.jsonl`.
+
+    Style and manners are those of `model.phantom.record.conversations_of`.
 
     The two lists are written last: a folder that has them is whole.
     """
@@ -43,16 +46,20 @@ def write_pictures(
         truths.append(truth_of(seed, index, made.case, name, style=style))
         on_film(index + 1)
     write_truths(folder, truths)
-    write_conversations(folder, truths, style)
+    write_conversations(folder, truths, style, manners=manners)
 
 
 def write_conversations(
-    folder: Path, truths: Sequence[Truth], style: Style = Style.STANDARD
+    folder: Path,
+    truths: Sequence[Truth],
+    style: Style = Style.STANDARD,
+    *,
+    manners: float = 0.0,
 ) -> None:
     """Write `conversations.jsonl`, one record for each task of each phantom."""
     with (folder / CONVERSATIONS).open("w", encoding="utf-8") as file:
         for truth in truths:
-            for record in conversations_of(truth, style):
+            for record in conversations_of(truth, style, manners=manners):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 

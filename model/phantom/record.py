@@ -16,11 +16,13 @@ from model.phantom.wording import Style, Wording, write
 from model.prompts import IMAGE, Task, question
 
 # Wording and context come from generators of their own: a film stays the same if they change.
-_WORDING, _CONTEXT, _QUOTED = 1, 2, 3
+_WORDING, _CONTEXT, _QUOTED, _MANNER = 1, 2, 3, 4
 _PRIOR = 0.12
 # Share of the quoted reports that are of another phantom than the one in the picture.
 _FOREIGN = 0.5
 FOREIGN_MARK = "-foreign"
+# What a question begins with that asks for another manner than the model's own.
+_MANNERS = {Style.ORGANS: "Manner: organ by organ.", Style.PLACES: "Manner: the place first."}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,19 +141,36 @@ def context_of(truth: Truth) -> DraftContext:
     return replace(drawn, view=view, prior_impression=prior)
 
 
-def conversations_of(truth: Truth, style: Style = Style.STANDARD) -> list[dict[str, Any]]:
+def conversations_of(
+    truth: Truth, style: Style = Style.STANDARD, *, manners: float = 0.0
+) -> list[dict[str, Any]]:
     """Return what a model is to say of a phantom: one record for each of the drafter's tasks.
 
     The Arabic report is asked for twice: from the English one, and straight from the picture. Half
     of the reports to translate or to summarise are of another phantom, and the record's id ends in
     `FOREIGN_MARK`: a model that could always look at the picture would never learn to keep to the
     text.
+
+    Args:
+        truth: Of the phantom.
+        style: Manner of the reports; it is not asked for.
+        manners: Share of the phantoms of which all is asked once more, in another manner: the
+            question names it, or the text that it quotes shows it.
     """
-    wording, context = truth.wording, context_of(truth)
-    rng = np.random.default_rng([truth.seed, truth.index, _QUOTED])
-    records = [
-        _record(truth, "report_en", question(Task.REPORT_EN, context), wording.report_en),
-        _record(truth, "seen_ar", question(Task.REPORT_AR, context), wording.report_ar),
+    records = _records(truth, style, np.random.default_rng([truth.seed, truth.index, _QUOTED]))
+    rng = np.random.default_rng([truth.seed, truth.index, _MANNER])
+    if rng.random() < manners:
+        other = list(_MANNERS)[int(rng.integers(len(_MANNERS)))]
+        records += _records(truth, other, rng)
+    return records
+
+
+def _records(truth: Truth, style: Style, rng: np.random.Generator) -> list[dict[str, Any]]:
+    context, manner = context_of(truth), _MANNERS.get(style, "")
+    wording = write(truth.case, rng, style) if manner else truth.wording
+    tasks: list[tuple[str, Task, str | None, str]] = [
+        ("report_en", Task.REPORT_EN, None, wording.report_en),
+        ("seen_ar", Task.REPORT_AR, None, wording.report_ar),
     ]
     for task in (Task.REPORT_AR, Task.SUMMARY_EN, Task.SUMMARY_AR):
         is_foreign = rng.random() < _FOREIGN
@@ -161,8 +180,12 @@ def conversations_of(truth: Truth, style: Style = Style.STANDARD) -> list[dict[s
             Task.SUMMARY_EN: (told.report_en, told.summary_en),
             Task.SUMMARY_AR: (told.report_ar, told.summary_ar),
         }[task]
-        name = f"{task}{FOREIGN_MARK * is_foreign}"
-        records.append(_record(truth, name, question(task, context, source), answer))
+        tasks.append((f"{task}{FOREIGN_MARK * is_foreign}", task, source, answer))
+    records = []
+    for name, task, quoted, said in tasks:
+        # A text to work from shows its manner itself.
+        asked = "\n".join(filter(None, ("" if quoted else manner, question(task, context, quoted))))
+        records.append(_record(truth, f"{style}-{name}" if manner else name, asked, said))
     return records
 
 

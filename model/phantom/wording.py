@@ -1,9 +1,10 @@
 """The reference reports of a phantom: findings, impression and summary, in English and Arabic.
 
-The sentences stand in `phrases_standard.yaml`, and those of another hospital, whose manner a site's
-adapter is to take over, in `phrases_site.yaml`. Which are used, in which order the organs come,
-which denials and hedges stand beside the findings, is drawn anew for each report; both languages
-say the same, in the same order.
+The sentences stand in `phrases_standard.yaml`; those of another hospital, whose manner a site's
+adapter is to take over, in `phrases_site.yaml`; and two more manners, so that the model has met
+others than its own, beside them. Which sentences are used, in which order the organs come, which
+denials and hedges stand beside the findings, is drawn anew for each report; both languages say the
+same, in the same order.
 """
 
 from __future__ import annotations
@@ -58,9 +59,15 @@ _ADVISED = 0.25
 
 
 class Style(StrEnum):
-    """In whose manner a report is written: the demonstration's, or another hospital's."""
+    """In which manner a report is written: the demonstration's own, or another.
+
+    `ORGANS` and `PLACES` the demonstration's model writes where a question asks for them; `SITE` it
+    has never seen.
+    """
 
     STANDARD = "standard"
+    ORGANS = "organs"
+    PLACES = "places"
     SITE = "site"
 
 

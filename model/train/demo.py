@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from model.demo import CHECKPOINT
 from model.layouts import CARD_NAME
@@ -67,8 +68,13 @@ must never be used to read a picture of a person.
 """
 
 
-def toy_groups(module: nn.Module) -> list[ParameterGroup]:
-    """Return a module's parameters: the layers' matrices for Muon, all else for AdamW."""
+def toy_groups(module: nn.Module, share: float = 1.0) -> list[ParameterGroup]:
+    """Return a module's parameters: the layers' matrices for Muon, all else for AdamW.
+
+    Args:
+        module: What is trained.
+        share: Of the highest rates.
+    """
     named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
 
     def is_matrix(name: str, parameter: nn.Parameter) -> bool:
@@ -76,10 +82,15 @@ def toy_groups(module: nn.Module) -> list[ParameterGroup]:
 
     matrices = [p for name, p in named if is_matrix(name, p)]
     others = [p for name, p in named if not is_matrix(name, p)]
-    groups = [ParameterGroup(parameters=others, rate=_OTHER_RATE, weight_decay=_DECAY)]
+    groups = [ParameterGroup(parameters=others, rate=share * _OTHER_RATE, weight_decay=_DECAY)]
     if matrices:
         groups.append(
-            ParameterGroup(parameters=matrices, rate=_MUON_RATE, weight_decay=_DECAY, by_muon=True)
+            ParameterGroup(
+                parameters=matrices,
+                rate=share * _MUON_RATE,
+                weight_decay=_DECAY,
+                by_muon=True,
+            )
         )
     return groups
 
@@ -113,9 +124,11 @@ def learn_language(
     model: Any, tokenizer: Any, options: argparse.Namespace, report: Callable[[Progress], None]
 ) -> None:
     """Teach projector and language model, in place; the tower stands still."""
-    folder = options.work / f"phantoms-{options.seed}-{options.phantoms}"
+    folder = options.work / f"phantoms-{options.seed}-{options.phantoms}-{options.manners:g}"
     if not (folder / TRUTH).is_file() or not (folder / CONVERSATIONS).is_file():
-        write_pictures(folder, options.phantoms, options.seed, size=FILM_SIZE)
+        write_pictures(
+            folder, options.phantoms, options.seed, size=FILM_SIZE, manners=options.manners
+        )
     model.model.vision_tower.requires_grad_(requires_grad=False).eval()
     # On a CPU the way back through fused attention takes longer than all the rest of a step.
     model.model.language_model.set_attn_implementation("eager")
@@ -139,7 +152,7 @@ def learn_language(
     )
     train(
         loss_of,
-        toy_groups(loss_of),
+        toy_groups(loss_of, options.rate_share),
         data,
         recipe,
         state=options.work / "language.pt",
@@ -156,6 +169,13 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--phantoms", type=int, default=12_000)
     parser.add_argument("--vision-steps", type=int, default=1800)
     parser.add_argument("--language-steps", type=int, default=7500)
+    parser.add_argument(
+        "--manners", type=float, default=0.25, help="share of phantoms told in another manner too"
+    )
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint to go on from: its tower stays as it is"
+    )
+    parser.add_argument("--rate-share", type=float, default=1.0, help="of the language's rates")
     # One: two threads that wait for each other on a busy two-core machine are seven times slower.
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--mixed-precision", default="bf16", choices=["no", "bf16"])
@@ -170,8 +190,7 @@ def main() -> None:
     started = time.process_time()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    tokenizer = build_tokenizer()
-    model = build_model(tokenizer)
+    tokenizer, model = _begin(options.start)
 
     def report(progress: Progress) -> None:
         with (options.work / "progress.jsonl").open("a", encoding="utf-8") as file:
@@ -179,12 +198,24 @@ def main() -> None:
 
     seconds = 0.0
     try:
-        warm_up(model, options, report)
+        if options.start is None:
+            warm_up(model, options, report)
         learn_language(model, tokenizer, options, report)
     finally:
         # A run that is stopped counts too.
         seconds = _add_seconds(options.work / "seconds.txt", time.process_time() - started)
     save(model, tokenizer, options, seconds)
+
+
+def _begin(start: Path | None) -> tuple[Any, Any]:
+    """Return tokenizer and model: untrained, or those of a checkpoint, in float32."""
+    if start is None:
+        tokenizer = build_tokenizer()
+        return tokenizer, build_model(tokenizer)
+    return (
+        PreTrainedTokenizerFast.from_pretrained(start),
+        LlavaForConditionalGeneration.from_pretrained(start, dtype=torch.float32),
+    )
 
 
 def _add_seconds(file: Path, seconds: float) -> float:

@@ -46,10 +46,10 @@ _REAL = """\
 import json, torch
 from model.decoding import Decoder
 whole = Decoder.step
-def step(self, tokens, positions, variant=""):
+def step(self, tokens, positions, *options):
     if sum(position is not None for position in positions) > 6:
         raise torch.OutOfMemoryError("induced")
-    return whole(self, tokens, positions, variant)
+    return whole(self, tokens, positions, *options)
 Decoder.step = step
 drafter = Parts(settings=settings).drafter
 Parts.drafter = drafter

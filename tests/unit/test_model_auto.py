@@ -95,6 +95,17 @@ def test_a_language_model_answers_without_pictures(folders: dict[str, Path]) -> 
     assert later.result(30).token_count <= 4
 
 
+def test_what_is_drawn_comes_again_by_its_seed(folders: dict[str, Path]) -> None:
+    engine = AutoEngine(folders["llama"], device="cpu", needs_images=False)
+    texts = [
+        engine.submit(GenerationRequest(question="Clear.", max_new_tokens=14, draw=draw)).result(30)
+        for draw in (0, 1, 2, 1, 0)
+    ]
+    assert texts[0] == texts[4]
+    assert texts[1] == texts[3]
+    assert len({one.text for one in texts}) == 3
+
+
 def test_which_folder_is_for_whom(folders: dict[str, Path]) -> None:
     assert [is_for_auto(folders[name]) for name in folders] == [True, True, True]
     assert not is_for_auto(CHECKPOINT)

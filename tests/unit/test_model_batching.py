@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -263,10 +264,10 @@ def test_a_request_over_its_time_fails_and_may_be_tried_again(
 def out_of_memory_above(rows: int, run: Callable[..., Any]) -> Callable[..., Any]:
     """Return a step that finds no memory for more rows than that."""
 
-    def step(tokens: list[int], positions: list[int | None], variant: str = "") -> Any:
+    def step(tokens: list[int], positions: list[int | None], *options: Any) -> Any:
         if sum(position is not None for position in positions) > rows:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return run(tokens, positions, variant)
+        return run(tokens, positions, *options)
 
     return step
 
@@ -373,6 +374,24 @@ def test_graphs_of_fixed_sizes_give_the_same_answers(
     assert [one.text for one in done] == [plain_text(engine, one) for one in asked]
     assert set(sizes) <= {1, 2, 4, 8}
     assert batch._decoder.cache.rows == 8
+
+
+def test_texts_that_are_drawn_leave_those_beside_them_alone_and_come_again_by_their_seed(
+    engine: Engine, pictures: list[ModelImage]
+) -> None:
+    asked = [asking("Report?", pictures[0], max_new_tokens=12) for _ in range(4)]
+    draws = [0, 1, 2, 1]
+    done = answers(
+        [engine.submit(replace(one, draw=draw)) for one, draw in zip(asked, draws, strict=True)]
+    )
+    assert done[0].text == plain_text(engine, asked[0])
+    assert done[1] == done[3]
+    assert len({one.text for one in done}) == 3
+    # The model's own probability stands beside a token, not the one that it was drawn with.
+    drawn = done[1].log_probabilities
+    assert len(drawn) == done[1].token_count
+    assert all(value < 0 for value in drawn)
+    assert sum(drawn) < sum(done[0].log_probabilities)
 
 
 def test_a_sliding_window_hides_what_stands_before_it() -> None:

@@ -83,6 +83,7 @@ def test_a_question_is_sent_with_its_pictures_and_the_answer_comes_in_pieces(
     assert (done.log_probabilities, done.text_ends) == ((-0.5, -0.25), (3, 6))
     (body,) = server.bodies
     assert (body["model"], body["max_tokens"], body["temperature"]) == ("site/tiny", 77, 0)
+    assert body["seed"] == 0
     (message,) = body["messages"]
     *images, words = message["content"]
     assert words == {"type": "text", "text": "Report?"}
@@ -94,6 +95,14 @@ def test_a_question_is_sent_with_its_pictures_and_the_answer_comes_in_pieces(
     assert sent.size == (60, 60)
     assert sent.getpixel((3, 30)) == (255, 255, 255)
     assert all("Bearer s3cret" in head for head in server.heads)
+
+
+def test_what_is_drawn_is_asked_for_with_a_temperature_and_its_seed(
+    server: ScriptedModelServer, ask: Callable[..., RemoteEngine]
+) -> None:
+    ask().submit(GenerationRequest(question="?", images=(picture(),), draw=2)).result(10)
+    body = server.bodies[0]
+    assert (body["temperature"], body["seed"]) == (0.7, 2)
 
 
 def test_a_large_picture_is_scaled_down_before_it_is_sent(

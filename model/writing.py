@@ -1,0 +1,186 @@
+"""The texts of one draft: asked for in their order, checked as they come, asked for again.
+
+A translation or a summary in which a check finds a fault that the texts before it do not have is
+asked for again, and drawn then instead of made of the likeliest tokens. What was seen in the
+pictures is asked for once: a look that is repeated until it passes would be chosen by the checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+
+from core.drafting import DraftRequest
+from core.errors import PromptTooLongError
+from core.report import ArabicSource, Finding, Language, Severity
+from model.checks import WrittenText, check
+from model.facts import StudyFacts
+from model.generation import Completion, GenerationRequest
+from model.parsing import parse_report, parse_summary
+from model.prompts import Task, question
+from model.shortening import shortened
+
+REPORTS = {Language.EN: Task.REPORT_EN, Language.AR: Task.REPORT_AR}
+SUMMARIES = {Language.EN: Task.SUMMARY_EN, Language.AR: Task.SUMMARY_AR}
+LANGUAGES = {task: language for table in (REPORTS, SUMMARIES) for language, task in table.items()}
+# What needs an earlier answer, and which, where Arabic is a translation.
+_SOURCES = {
+    Task.REPORT_AR: Task.REPORT_EN,
+    Task.SUMMARY_EN: Task.REPORT_EN,
+    Task.SUMMARY_AR: Task.REPORT_AR,
+}
+
+
+def sources_of(arabic: ArabicSource) -> dict[Task, Task]:
+    """Return what is made from an earlier text, and from which."""
+    is_second_look = arabic is ArabicSource.FROM_IMAGE
+    left_out = {Task.REPORT_AR} if is_second_look else set()
+    return {task: source for task, source in _SOURCES.items() if task not in left_out}
+
+
+class Writing:
+    """A draft's texts, as they come to stand.
+
+    Attributes:
+        answers: Each text that stands.
+        completions: How the model wrote it.
+        reasons: What was done otherwise than asked, in sentences.
+        is_greedy: Every text that stands is made of the likeliest tokens.
+    """
+
+    def __init__(
+        self,
+        request: DraftRequest,
+        submit: Callable[[Task, GenerationRequest], Future[Completion]],
+        *,
+        attempts: int,
+        on_step: Callable[[str], None],
+    ) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            request: What is drafted.
+            submit: Asks the model that is to do a task.
+            attempts: Most times that a text is asked for that is made from another.
+            on_step: Told of each task when it is asked for; what it raises ends the draft.
+        """
+        self._request = request
+        self._sources = sources_of(request.arabic)
+        self._submit = submit
+        self._attempts = attempts
+        self._on_step = on_step
+        self.answers: dict[Task, WrittenText] = {}
+        self.completions: dict[Task, Completion] = {}
+        self.reasons: list[str] = []
+        self.is_greedy = True
+
+    def write(self, wanted: Sequence[Task]) -> None:
+        """Have all tasks done; those that wait for no other are asked for together."""
+        while len(self.answers) < len(wanted):
+            ready = [task for task in wanted if task not in self.answers and self._is_ready(task)]
+            for task, completion in self._ask(ready).items():
+                self._keep(task, completion)
+                if task in self._sources:
+                    self._mend(task)
+
+    def check(self) -> tuple[Finding, ...]:
+        """Return all that is wrong with what stands so far."""
+        request = self._request
+        return check(
+            reports=_by_language(REPORTS, self.answers),
+            summaries=_by_language(SUMMARIES, self.answers),
+            are_orientations_known=all(image.is_orientation_known for image in request.images),
+            severities=dict(request.severities),
+            facts=StudyFacts(
+                laterality=request.laterality,
+                body_part=request.context.body_part,
+                sex=request.context.sex,
+                age_band=request.context.age_band,
+                has_prior=request.has_prior,
+                identifiers=request.identifiers,
+            ),
+        )
+
+    def _is_ready(self, task: Task) -> bool:
+        return task not in self._sources or self._sources[task] in self.answers
+
+    def _keep(self, task: Task, completion: Completion) -> None:
+        self.completions[task] = completion
+        parse = parse_report if task in REPORTS.values() else parse_summary
+        parsed = parse(completion.text, LANGUAGES[task])
+        self.answers[task] = WrittenText(
+            raw=completion.text.strip(),
+            sections=parsed.sections,
+            is_complete=completion.is_complete,
+            findings=parsed.findings,
+        )
+
+    def _faults(self) -> tuple[str, ...]:
+        blocking = (f.code for f in self.check() if f.severity is Severity.BLOCK)
+        return tuple(dict.fromkeys(blocking))
+
+    def _mend(self, task: Task) -> None:
+        """Ask again for the text that came last, as long as it holds the draft back."""
+        first, faults = self.completions[task], self._faults()
+        if not faults or self._was_held_back_without(task):
+            return
+        for draw in range(1, self._attempts):
+            self._keep(task, self._ask([task], draw)[task])
+            if not self._faults():
+                self.is_greedy = False
+                self.reasons.append(
+                    f"{task} was asked for {1 + draw} times: {', '.join(faults)} held the first "
+                    f"text back."
+                )
+                return
+        if self._attempts > 1:
+            self._keep(task, first)
+            self.reasons.append(
+                f"{task} was asked for {self._attempts} times, and a check held back each of them; "
+                f"the first one stands."
+            )
+
+    def _was_held_back_without(self, task: Task) -> bool:
+        """Tell whether the texts before this one have a fault that no other one could mend."""
+        last = self.answers.pop(task)
+        try:
+            return bool(self._faults())
+        finally:
+            self.answers[task] = last
+
+    def _ask(self, tasks: Sequence[Task], draw: int = 0) -> dict[Task, Completion]:
+        """Return the answers of tasks that are asked together, each with its source's text."""
+        asked: dict[Task, Future[Completion]] = {}
+        try:
+            for task in tasks:
+                self._on_step(task.value)
+                asked[task] = self._submit(task, self._generation(task, self._request, draw))
+            for task in tasks:
+                for shorter, reason in shortened(self._request):
+                    if not isinstance(asked[task].exception(), PromptTooLongError):
+                        break
+                    self.reasons.append(reason)
+                    asked[task] = self._submit(task, self._generation(task, shorter, draw))
+            return {task: future.result() for task, future in asked.items()}
+        finally:
+            # Where one of them failed, the others are asked for nothing.
+            for future in asked.values():
+                future.cancel()
+
+    def _generation(self, task: Task, request: DraftRequest, draw: int) -> GenerationRequest:
+        source = self.answers[self._sources[task]].raw if task in self._sources else None
+        return GenerationRequest(
+            question=question(task, request.context, source),
+            images=request.images,
+            max_new_tokens=request.max_new_tokens,
+            adapter=request.adapter,
+            is_urgent=request.is_urgent,
+            cancelled=request.cancelled,
+            draw=draw,
+        )
+
+
+def _by_language(
+    tasks: Mapping[Language, Task], answers: Mapping[Task, WrittenText]
+) -> dict[Language, WrittenText]:
+    return {language: answers[task] for language, task in tasks.items() if task in answers}
