@@ -8,9 +8,11 @@ folder, and each step's batch follows from the seed alone.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import shutil
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -58,14 +60,22 @@ must never be used to read a picture of a person.
 - Data: {phantoms:,} synthetic chest radiographs (`model/phantom`) with English and Arabic
   reports and summaries. No picture and no text of a patient.
 - Prompts: version {prompts} of `model/prompts.py`.
-- Command: `python -m model.train.demo --seed {seed} --phantoms {phantoms} --vision-steps
-  {vision_steps} --language-steps {language_steps} --threads {threads}
-  --mixed-precision {mixed_precision}`.
-- How: the vision tower learns the findings as labels and where they lie, through heads that are
-  thrown away ({vision_steps} steps of 32); then projector and language model learn to write, with
-  the tower standing still ({language_steps} steps of 16). {minutes:.0f} minutes of one processor.
+- Command: `python -m model.train.demo {command}`.
+- How: {how}. {minutes:.0f} minutes of one processor.
 - Licence: Apache-2.0.
 """
+
+
+_FROM_NOTHING = (
+    "the vision tower learns the findings as labels and where they lie, through heads that are\n"
+    "  thrown away ({vision_steps} steps of 32); then projector and language model learn to\n"
+    "  write, the tower standing still ({language_steps} steps of 16)"
+)
+_FROM_CHECKPOINT = (
+    "projector and language model go on from the checkpoint whose weights have SHA-256\n"
+    "  `{digest}`,\n"
+    "  the tower standing still ({language_steps} steps of 16)"
+)
 
 
 def toy_groups(module: nn.Module, share: float = 1.0) -> list[ParameterGroup]:
@@ -232,22 +242,21 @@ def save(model: Any, tokenizer: Any, options: argparse.Namespace, seconds: float
         ValueError: It is larger than a checkpoint that lives in a repository may be.
     """
     folder: Path = options.out
+    digest = _digest(options.start) if options.start else ""
     shutil.rmtree(folder, ignore_errors=True)
     model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     card = {"name": _NAME, "is_demonstration": True}
     (folder / CARD_NAME).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    how = (_FROM_CHECKPOINT if digest else _FROM_NOTHING).format(digest=digest, **vars(options))
     text = _CARD.format(
         name=_NAME,
         parameters=sum(p.numel() for p in model.parameters()),
         phantoms=options.phantoms,
         prompts=PROMPTS_VERSION,
-        seed=options.seed,
-        vision_steps=options.vision_steps,
-        language_steps=options.language_steps,
+        command=_command(options),
+        how=how,
         minutes=seconds / 60,
-        threads=options.threads,
-        mixed_precision=options.mixed_precision,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
     for file in folder.iterdir():
@@ -256,6 +265,19 @@ def save(model: Any, tokenizer: Any, options: argparse.Namespace, seconds: float
     log.info("saved %s: %.1f MB", folder, size / 1e6)
     if size > _MAX_BYTES:
         raise ValueError(f"{folder} has {size} bytes")
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the options that settle what comes out."""
+    told = {name: value for name, value in vars(options).items() if name not in {"work", "out"}}
+    words = [
+        f"--{name.replace('_', '-')} {value}" for name, value in told.items() if value is not None
+    ]
+    return textwrap.fill(" ".join(words), 90, subsequent_indent="  ", break_on_hyphens=False)
 
 
 if __name__ == "__main__":
