@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from core.report import Finding, Language, SectionKind
 from model.faults import NAMES, fault
+from model.locations import parted
 from model.mislaid import differing_locations
 from model.numbers import Quantity
 from model.sides import LEFT, RIGHT
@@ -165,7 +166,9 @@ def _arrangement(english: Sentence, arabic: Sentence) -> Iterator[Finding]:
     same_order = english.sides.order == arabic.sides.order
     differing = sorted(thing for thing in one.keys() & other.keys() if one[thing] != other[thing])
     if differing:
-        code = "NUMBER_MISMATCH" if same_order else "SIDE_MISMATCH"
+        code = "SIDE_MISMATCH"
+        if same_order:
+            code = "NUMBER_MISMATCH" if parted(tuple(differing))[1] else "SIZE_MISMATCH"
         message = f"On one side in English and on the other in Arabic: {', '.join(differing)}."
         yield fault(code, message, words=tuple(differing))
     elif _are_opposed(english, arabic) or (

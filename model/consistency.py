@@ -8,7 +8,7 @@ from decimal import Decimal
 from core.report import Finding, Language
 from model.agreement import human, said
 from model.faults import NAMES, fault
-from model.locations import contrary
+from model.locations import contrary, parted
 from model.sides import LEFT, RIGHT
 from model.statements import Statement, Statements
 
@@ -58,10 +58,15 @@ def _elsewhere(
             message = f"The {name} {part} puts {human(finding).lower()} at another level."
             yield fault("LEVEL_MISMATCH", message, language, tuple(sorted(new)))
     for finding in sorted(earlier.places_of.keys() & later.places_of.keys()):
-        places = contrary(
-            frozenset(later.places_of[finding]) - earlier.places,
-            frozenset(earlier.places_of[finding]),
+        sizes, places = parted(
+            contrary(
+                frozenset(later.places_of[finding]) - earlier.places,
+                frozenset(earlier.places_of[finding]),
+            )
         )
+        if sizes:
+            message = f"The {name} {part} gives {human(finding).lower()} another size."
+            yield fault("SIZE_MISMATCH", message, language, sizes)
         if places:
             message = f"The {name} {part} puts {human(finding).lower()} elsewhere."
             yield fault("PLACE_MISMATCH", message, language, places)

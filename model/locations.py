@@ -12,6 +12,8 @@ from model.terms import Kind, lexicon, place_groups
 from model.words import Word
 
 SPINE = "spine"
+# Groups of the lexicon's places that say how large something is, not where.
+_SIZES = frozenset({"size", "severity"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class Locations:
 
     Attributes:
         places: Parts of the body and regions of the spine, those within a finding's own words left
-            out: "hydronephrosis" and استسقاء كلوي name the same.
+            out: "hydronephrosis" and استسقاء كلوي name the same. Sizes stand among them.
         at_level: (finding, level) pairs, each level with the nearest finding.
         at_place: (finding, part of the body) pairs, likewise.
     """
@@ -74,3 +76,9 @@ def contrary(ours: frozenset[str], theirs: frozenset[str]) -> tuple[str, ...]:
     here, there = ours - theirs, theirs - ours
     groups = {group_of(place) for place in here} & {group_of(place) for place in there}
     return tuple(sorted(place for place in here | there if group_of(place) in groups))
+
+
+def parted(places: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the sizes among places, and the places among them."""
+    sizes = tuple(place for place in places if group_of(place) in _SIZES)
+    return sizes, tuple(place for place in places if place not in sizes)

@@ -1,4 +1,4 @@
-"""Where English and Arabic put things elsewhere: another level, another lobe, another bone."""
+"""Where English and Arabic put things elsewhere, at another level or lobe, or make them larger."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from core.report import Finding
 from model.faults import fault
-from model.locations import contrary
+from model.locations import contrary, parted
 from model.statements import Statements
 
 
@@ -19,10 +19,11 @@ def differing_locations(english: Statements, arabic: Statements) -> Iterator[Fin
             f"{_listed(arabic.levels)} in Arabic."
         )
         yield fault("LEVEL_MISMATCH", message, words=tuple(sorted(differing)))
-    places = contrary(english.places, arabic.places)
-    if places:
-        message = f"In one language only, each instead of another: {_listed(places)}."
-        yield fault("PLACE_MISMATCH", message, words=places)
+    sizes, places = parted(contrary(english.places, arabic.places))
+    for code, names in (("SIZE_MISMATCH", sizes), ("PLACE_MISMATCH", places)):
+        if names:
+            message = f"In one language only, each instead of another: {_listed(names)}."
+            yield fault(code, message, words=names)
     if len(english.sentences) == len(arabic.sentences) == 1:
         yield from _exchanged(english, arabic)
 
@@ -48,7 +49,10 @@ def _exchanged(english: Statements, arabic: Statements) -> Iterator[Finding]:
             yield fault("LEVEL_MISMATCH", message, words=tuple(sorted(ours | theirs)))
     for name in sorted(english.places_of.keys() & arabic.places_of.keys()):
         ours, theirs = english.places_of[name], arabic.places_of[name]
-        places = contrary(frozenset(ours), frozenset(theirs))
+        sizes, places = parted(contrary(frozenset(ours), frozenset(theirs)))
+        if sizes:
+            message = f"The size of {_human(name)} differs between English and Arabic."
+            yield fault("SIZE_MISMATCH", message, words=sizes)
         if places:
             message = f"The place of {_human(name)} differs between English and Arabic."
             yield fault("PLACE_MISMATCH", message, words=places)

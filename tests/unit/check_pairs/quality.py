@@ -22,6 +22,7 @@ from check_pairs.numbers import FAULTY_NUMBERS, SOUND_NUMBERS
 from check_pairs.sections import AGREEING, CONTRADICTIONS
 from check_pairs.sentences import SOUND_REPORTS
 from check_pairs.sides import FAULTY_SIDES, SOUND_SIDES
+from check_pairs.sizes import FAULTY_SIZES, SOUND_SIZES
 from core.report import Finding, Language, Severity
 from model.checks import StudyFacts, WrittenText, check
 from model.parsing import parse_report, parse_summary
@@ -99,6 +100,7 @@ def faulty_cases() -> Iterator[Case]:
         ("NEGATION_MISMATCH", FAULTY_NEGATIONS),
         ("LEVEL_MISMATCH", FAULTY_LEVELS),
         ("PLACE_MISMATCH", FAULTY_PLACES),
+        ("SIZE_MISMATCH", FAULTY_SIZES),
     ):
         yield from (_case(en, ar, code) for en, ar in pairs)
     yield from (_case(en, ar, code) for en, ar, code in FAULTY_FIELDS)
@@ -111,7 +113,7 @@ def sound_cases() -> Iterator[Case]:
     """Yield every sound case, known false alarms included."""
     for pairs in (
         SOUND_SIDES, SOUND_NUMBERS, SOUND_NEGATIONS, SOUND_REPORTS, SOUND_LEVELS, SOUND_PLACES,
-        SOUND_FIELDS, FALSE_ALARMS,
+        SOUND_FIELDS, SOUND_SIZES, FALSE_ALARMS,
     ):  # fmt: skip
         yield from (_case(en, ar) for en, ar in pairs)
     yield from (_case(en, ar, facts=facts) for en, ar, facts in SOUND_HEADERS)
