@@ -161,7 +161,6 @@ class AutoEngine:
             )
         watch = _Watch(request, self._time_limit_seconds)
         watch()
-        # Not the folder's own settings: they may ask for sampling.
         settings = GenerationConfig(
             do_sample=False,
             max_new_tokens=min(request.max_new_tokens or self._max_new_tokens, room),
@@ -171,7 +170,7 @@ class AutoEngine:
             output_logits=True,
         )
         if request.draw:
-            settings.update(do_sample=True, temperature=TEMPERATURE, top_k=DRAWN_FROM)
+            settings.update(do_sample=True, temperature=TEMPERATURE, top_k=DRAWN_FROM, top_p=1.0)
             torch.manual_seed(request.draw)
         output = loaded.model.generate(
             **inputs,

@@ -82,7 +82,11 @@ def load_auto(
     Raises:
         CheckpointError: It cannot be loaded.
     """
-    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+        GenerationConfig,
+    )
 
     info, processor, config = _open(folder, with_images=with_images)
     kind: Any = AutoModelForImageTextToText if with_images else AutoModelForCausalLM
@@ -102,6 +106,8 @@ def load_auto(
         raise CheckpointError(
             f"{folder}: {len(missing)} tensors are missing: {', '.join(missing[:5])}."
         )
+    # Its own would fill up whatever a request leaves open: beams, penalties, sampling.
+    model.generation_config = GenerationConfig()
     tokenizer = getattr(processor, "tokenizer", processor)
     return LoadedAuto(
         info=info,

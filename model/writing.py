@@ -1,8 +1,10 @@
 """The texts of one draft: asked for in their order, checked as they come, asked for again.
 
 A translation or a summary in which a check finds a fault that the texts before it do not have is
-asked for again, and drawn then instead of made of the likeliest tokens. What was seen in the
-pictures is asked for once: a look that is repeated until it passes would be chosen by the checks.
+asked for again, and drawn then instead of made of the likeliest tokens. It is taken only if no
+check so much as warns of it: the first one that is not held back might have left a finding out.
+What was seen in the pictures is asked for once: a look that is repeated until it passes would be
+chosen by the checks.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 
 from core.drafting import DraftRequest
-from core.errors import PromptTooLongError
+from core.errors import PermanentError, PromptTooLongError, TransientError
 from core.report import ArabicSource, Finding, Language, Severity
 from model.checks import WrittenText, check
 from model.facts import StudyFacts
@@ -115,36 +117,49 @@ class Writing:
             findings=parsed.findings,
         )
 
-    def _faults(self) -> tuple[str, ...]:
-        blocking = (f.code for f in self.check() if f.severity is Severity.BLOCK)
-        return tuple(dict.fromkeys(blocking))
+    def _codes(self, *severities: Severity) -> tuple[str, ...]:
+        """Return the codes of what is wrong so far, of some severities."""
+        return tuple(dict.fromkeys(f.code for f in self.check() if f.severity in severities))
 
     def _mend(self, task: Task) -> None:
-        """Ask again for the text that came last, as long as it holds the draft back."""
-        first, faults = self.completions[task], self._faults()
-        if not faults or self._was_held_back_without(task):
+        """Ask again for the text that came last, where it holds the draft back."""
+        first, faults = self.completions[task], self._codes(Severity.BLOCK)
+        if not faults or self._attempts == 1:
+            return
+        known = self._known_without(task)
+        if known is None:
             return
         for draw in range(1, self._attempts):
-            self._keep(task, self._ask([task], draw)[task])
-            if not self._faults():
+            try:
+                completion = self._ask([task], draw)[task]
+            except (TransientError, PermanentError) as error:
+                self.reasons.append(f"{task} could not be asked for again: {error}")
+                break
+            self._keep(task, completion)
+            if known.issuperset(self._codes(Severity.BLOCK, Severity.WARN)):
                 self.is_greedy = False
                 self.reasons.append(
                     f"{task} was asked for {1 + draw} times: {', '.join(faults)} held the first "
                     f"text back."
                 )
                 return
-        if self._attempts > 1:
-            self._keep(task, first)
+        else:
             self.reasons.append(
-                f"{task} was asked for {self._attempts} times, and a check held back each of them; "
+                f"{task} was asked for {self._attempts} times, and a check found a fault in each; "
                 f"the first one stands."
             )
+        self._keep(task, first)
 
-    def _was_held_back_without(self, task: Task) -> bool:
-        """Tell whether the texts before this one have a fault that no other one could mend."""
+    def _known_without(self, task: Task) -> frozenset[str] | None:
+        """Return what checks warn of without a text; None where the draft is held back without it.
+
+        Then no other text could mend it.
+        """
         last = self.answers.pop(task)
         try:
-            return bool(self._faults())
+            if self._codes(Severity.BLOCK):
+                return None
+            return frozenset(self._codes(Severity.WARN))
         finally:
             self.answers[task] = last
 

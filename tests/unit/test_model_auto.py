@@ -95,6 +95,18 @@ def test_a_language_model_answers_without_pictures(folders: dict[str, Path]) -> 
     assert later.result(30).token_count <= 4
 
 
+def test_a_folders_own_decoding_has_no_say(folders: dict[str, Path], tmp_path: Path) -> None:
+    plain = AutoEngine(folders["llama"], device="cpu", needs_images=False)
+    folder = Path(shutil.copytree(folders["llama"], tmp_path / "llama"))
+    own = {"num_beams": 2, "repetition_penalty": 1.8, "do_sample": True, "top_p": 0.001}
+    (folder / "generation_config.json").write_text(json.dumps(own))
+    other = AutoEngine(folder, device="cpu", needs_images=False)
+    for draw in (0, 1):
+        asked = GenerationRequest(question="Clear.", max_new_tokens=14, draw=draw)
+        one, two = (engine.submit(asked).result(30) for engine in (plain, other))
+        assert one.log_probabilities == two.log_probabilities
+
+
 def test_what_is_drawn_comes_again_by_its_seed(folders: dict[str, Path]) -> None:
     engine = AutoEngine(folders["llama"], device="cpu", needs_images=False)
     texts = [

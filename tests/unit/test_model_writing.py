@@ -11,7 +11,14 @@ import pytest
 from check_pairs import image
 
 from core.drafting import DraftContext, DraftRequest
-from core.errors import PermanentError, PromptTooLongError
+from core.errors import (
+    DraftCancelledError,
+    MemoryExhaustedError,
+    PermanentError,
+    PromptTooLongError,
+    TaqrirError,
+    TransientError,
+)
 from core.report import (
     ArabicSource,
     Language,
@@ -187,9 +194,49 @@ def test_where_no_draw_passes_the_first_text_stands_and_is_held_back() -> None:
     report = write(engine)
     assert "SIDE_MISMATCH" in {finding.code for finding in report.blocking}
     assert [draw for task, draw in draws(engine) if task == "report_ar"] == [0, 1, 2]
-    assert "each of them" in report.reasons[0]
+    assert "the first one stands" in report.reasons[0]
     assert report.decoding is not None
     assert report.decoding.is_greedy
+
+
+def test_a_draw_that_leaves_the_finding_out_is_not_taken() -> None:
+    without = "النتائج:\nالرئتان صافيتان.\nالانطباع:\nالرئتان صافيتان."
+    texts: dict[str, Any] = LEFT | {
+        "report_ar": (RIGHT_AR, without, without),
+        "summary_ar": "الرئتان صافيتان.",
+    }
+    engine = Engine(texts)
+    report = write(engine)
+    assert "SIDE_MISMATCH" in {finding.code for finding in report.blocking}
+    assert "أيمن" in report.narrative(AR).sections[0].text
+
+
+@pytest.mark.parametrize("error", [TransientError, PermanentError, MemoryExhaustedError])
+def test_a_second_attempt_that_fails_leaves_the_first_text(error: type[TaqrirError]) -> None:
+    class Failing(Engine):
+        def submit(self, request: GenerationRequest) -> Future[Completion]:
+            if not request.draw:
+                return super().submit(request)
+            failed: Future[Completion] = Future()
+            failed.set_exception(error("too slow"))
+            return failed
+
+    report = write(Failing(LEFT | {"report_ar": RIGHT_AR}))
+    assert "SIDE_MISMATCH" in {finding.code for finding in report.blocking}
+    assert report.reasons == ("report_ar could not be asked for again: too slow",)
+
+
+def test_a_second_attempt_that_is_cancelled_ends_the_draft() -> None:
+    class Cancelled(Engine):
+        def submit(self, request: GenerationRequest) -> Future[Completion]:
+            if not request.draw:
+                return super().submit(request)
+            failed: Future[Completion] = Future()
+            failed.set_exception(DraftCancelledError("gone"))
+            return failed
+
+    with pytest.raises(DraftCancelledError):
+        write(Cancelled(LEFT | {"report_ar": RIGHT_AR}))
 
 
 @pytest.mark.parametrize(
