@@ -6,7 +6,9 @@ go to the address in the settings or nowhere.
 
 What can be wrong with an answer: it is no DICOM JSON, or XML; it is endless, or comes a letter at a
 time; it names other objects than ours; it says 200 and lists our object as failed. The list decides
-where it can be read, else the HTTP status.
+where it can be read, else the HTTP status. A yes that does not name our object, as of a service
+that answers 200 without a word, is in doubt. A web page (of a proxy that wants a login) and a list
+of others only are no yes at all: whoever wrote them did not speak of our object.
 
 Source: PS3.18 10.5 (Store), 10.6 (Search), I.2 (reasons), F.2 (JSON model).
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +44,7 @@ _CONNECT_SECONDS = 10.0
 _FAILED, _REFERENCED = "00081198", "00081199"
 _INSTANCE_UID, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081196"
 _SOP_INSTANCE_UID = "00080018"
+_XML_ROOT = b"NativeDicomModel"
 _GREATEST = 0xFFFF  # a reason is a US
 # They may end by themselves, as every 5xx but these two may.
 _PASSING = frozenset((408, 425, 429))
@@ -76,7 +80,7 @@ def store(peer: WebPeer, data: bytes) -> StoreAnswer:
     Raises:
         PeerUnreachableError: No connection, or it broke before the answer came: whether the peer
             keeps the object is unknown.
-        PeerRefusedError: The answer was no.
+        PeerRefusedError: The answer was no, or not about our object.
         TransientError: The answer was "not now".
         UnreadableInstanceError: The bytes are no DICOM file.
     """
@@ -93,7 +97,7 @@ def store(peer: WebPeer, data: bytes) -> StoreAnswer:
         status, body = call("POST", "/studies", headers, _pieces(before, data, after))
     answer = _listed(body, uid)
     if answer is None:
-        answer = _unlisted(peer, status, body)
+        answer = _unlisted(peer, status, body, uid)
     if not answer.is_success:
         sentence = f"{peer} did not store the object: {answer.status:04X} {answer.meaning}."
         if answer.is_passing:
@@ -195,15 +199,32 @@ def _listed(body: bytes, uid: str) -> StoreAnswer | None:
         answer = json.loads(body)
         answer = answer[0] if isinstance(answer, list) and answer else answer
         for item in _sequence(answer, _FAILED):
-            if _value(item, _INSTANCE_UID) == uid:
-                # Without a reason it has failed all the same.
+            if _uid(item) == uid:
+                # Without a reason, or with one that is no number, it has failed all the same.
                 return judge(_number(item, _FAILURE_REASON) or 0x0110)
         for item in _sequence(answer, _REFERENCED):
-            if _value(item, _INSTANCE_UID) == uid:
+            if _uid(item) == uid:
                 return judge(_number(item, _WARNING_REASON) or SUCCESS)
     except (ValueError, TypeError, AttributeError, KeyError):
         return None
     return None
+
+
+def _names_only_others(body: bytes, uid: str) -> bool:
+    """Tell whether an answer lists objects, and ours is none of them."""
+    try:
+        answer = json.loads(body)
+        answer = answer[0] if isinstance(answer, list) and answer else answer
+        uids = [_uid(item) for tag in (_FAILED, _REFERENCED) for item in _sequence(answer, tag)]
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return False
+    # A failed item may have no UID: where the service could not even read it.
+    return any(uids) and uid not in uids
+
+
+def _is_web_page(body: bytes) -> bool:
+    """Tell whether an answer is markup for people, and not DICOM XML (PS3.19 A.1)."""
+    return body.removeprefix(BOM_UTF8).lstrip().startswith(b"<") and _XML_ROOT not in body
 
 
 def _sequence(answer: dict[str, Any], tag: str) -> list[dict[str, Any]]:
@@ -216,24 +237,42 @@ def _value(item: dict[str, Any], tag: str) -> Any:
     return values[0] if values else None
 
 
+def _uid(item: dict[str, Any]) -> str:
+    """Return an item's SOP Instance UID, without the padding that it has in a file."""
+    return str(_value(item, _INSTANCE_UID) or "").rstrip("\0 ")
+
+
 def _number(item: dict[str, Any], tag: str) -> int:
-    value = _value(item, tag)
-    number = int(value) if value is not None else 0
+    try:
+        number = int(_value(item, tag) or 0)
+    except (ValueError, TypeError, OverflowError):
+        return 0
     return number if 0 <= number <= _GREATEST else 0
 
 
-def _unlisted(peer: WebPeer, status: int, body: bytes) -> StoreAnswer:
-    """Return what the HTTP status alone says.
+def _unlisted(peer: WebPeer, status: int, body: bytes, uid: str) -> StoreAnswer:
+    """Return what the HTTP status says where the answer does not name our object.
 
     Raises:
-        PeerRefusedError, TransientError: It says no.
+        PeerRefusedError, TransientError: It says no, or yes to something else.
     """
-    if status == HTTPStatus.OK:
-        return judge(SUCCESS)
+    if status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
+        raise _refusal(peer, status, body)
+    if _is_web_page(body):
+        sentence = f"{peer} answered {status} with a web page, not as a DICOMweb service does."
+        raise PeerRefusedError(sentence, words=_words(body))
+    if _names_only_others(body, uid):
+        raise PeerRefusedError(f"{peer} answered {status}, but listed other objects than ours.")
     if status == HTTPStatus.ACCEPTED:
         # Some of what was sent was not stored as it came, and the answer does not say what.
         return judge(0xB006, _words(body))
-    raise _refusal(peer, status, body)
+    return StoreAnswer(
+        status=SUCCESS,
+        is_success=True,
+        meaning="the peer said yes, but did not list the object",
+        comment=_words(body),
+        is_unlisted=True,
+    )
 
 
 def _refusal(peer: WebPeer, status: int, body: bytes) -> TransientError | PeerRefusedError:

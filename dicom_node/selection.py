@@ -116,7 +116,7 @@ def render_selection(selection: Selection, path_of: Callable[[str], Path]) -> Re
         path_of: From SOP Instance UID to file.
 
     Raises:
-        NotForUsError: No chosen frame can be read.
+        NotForUsError: No chosen frame can be read, or the tiles of a slide are all empty.
     """
     images: list[ModelImage] = []
     unreadable: list[str] = []
@@ -144,6 +144,9 @@ def render_selection(selection: Selection, path_of: Callable[[str], Path]) -> Re
             )
         )
     if not images:
+        if not unreadable:
+            count = len(selection.frames)
+            raise NotForUsError(f"All {count} tiles that were looked at show glass and no tissue.")
         raise NotForUsError(f"No image of the study can be read. {unreadable[0]}")
     return RenderedSelection(images=tuple(images), unreadable=tuple(unreadable))
 

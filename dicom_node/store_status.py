@@ -42,12 +42,14 @@ class StoreAnswer:
         is_success: The peer keeps the object, perhaps with a warning.
         meaning: What the status means; empty for plain success.
         comment: The peer's own words. They may name the patient: never log them.
+        is_unlisted: The yes of a web service that does not name the object.
     """
 
     status: int
     is_success: bool
     meaning: str = ""
     comment: str = field(default="", repr=False)
+    is_unlisted: bool = False
 
     @property
     def is_passing(self) -> bool:
@@ -57,7 +59,7 @@ class StoreAnswer:
     @property
     def is_doubtful(self) -> bool:
         """Whether the peer's yes leaves open what it keeps, so that it should be looked up."""
-        return self.status in _DOUBTFUL
+        return self.is_unlisted or self.status in _DOUBTFUL
 
 
 def judge(status: int, comment: str = "") -> StoreAnswer:

@@ -100,6 +100,27 @@ def test_an_image_that_cannot_be_decoded_is_ignored_with_the_reason(
 
 
 @one_database
+def test_a_slide_of_nothing_but_glass_is_ignored_with_the_reason(site: Site) -> None:
+    glass = film(
+        SOPClassUID=uid.VLWholeSlideMicroscopyImageStorage,
+        Modality="SM",
+        ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+        NumberOfFrames=64,
+        SamplesPerPixel=3,
+        PhotometricInterpretation="RGB",
+        PlanarConfiguration=0,
+        PixelData=b"\xf5" * (64 * 24 * 32 * 3),
+    )
+
+    site.take_in(glass)
+
+    study = site.study()
+    assert (study.state, study.reason_code) == (State.IGNORED, "NO_READABLE_IMAGE")
+    assert "show glass and no tissue" in study.reason
+    assert site.drafter.requests == []
+
+
+@one_database
 def test_a_compressed_image_that_is_noise_is_ignored_with_the_reason(site: Site) -> None:
     noise = film()
     noise.PixelData = encapsulate([b"NOTAJ2K!"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from io import BytesIO
 
 import pytest
 from harness import ScriptedPacs, Site, film, one_database
 from harness.commitment import confirm
 from harness.scripted_archive import ScriptedArchive
-from harness.scripted_web import ScriptedWeb
+from harness.scripted_web import ScriptedWeb, listing
 from pydicom import dcmread
 
 from core.lifecycle import DeliveryState
@@ -159,7 +161,15 @@ def test_a_dicomweb_service_gets_the_same_documents_and_is_asked_for_them_by_a_s
 
 
 @pytest.mark.parametrize(
-    ("answer", "state"), [((503, b""), PENDING), ((409, b"no"), PARKED), ((202, b""), SENT)]
+    ("answer", "state"),
+    [
+        ((503, b""), PENDING),
+        ((409, b"no"), PARKED),
+        ((202, b""), SENT),
+        ((200, b""), SENT),
+        ((200, b"<html>Please log in</html>"), PARKED),
+        ((200, listing("1.2.3")), PARKED),
+    ],
 )
 def test_what_a_dicomweb_service_says_decides(
     make_site: Callable[..., Site], answer: tuple[int, bytes], state: str
@@ -173,5 +183,51 @@ def test_what_a_dicomweb_service_says_decides(
         site.deliver_due()
 
         assert site.deliveries()[0][0].state == state
-        if state == PARKED:
+        if answer[0] == HTTPStatus.CONFLICT:
             assert site.deliveries()[0][0].reason.endswith("answered 409 Conflict. It said: no")
+
+
+def _found(uid: str) -> tuple[int, bytes]:
+    return 200, json.dumps([{"00080018": {"vr": "UI", "Value": [uid]}}]).encode()
+
+
+def test_a_dicomweb_service_that_says_yes_and_lists_nothing_is_asked_by_a_search(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedWeb() as web:
+        site = make_site()
+        service = DicomwebSettings(name="cloud", url=web.url)
+        site.settings = site.settings.model_copy(update={"dicomweb": (service,)})
+        site.parts.settings = site.settings
+        site.take_in(film())
+        web.answers = [(200, b"{}"), (200, b"")]
+        site.deliver_due()
+        assert {d.reason for d, _ in site.deliveries()} == {
+            "the peer said yes, but did not list the object"
+        }
+
+        web.answers = [_found(site.deliveries()[0][1].uid), (204, b""), (204, b""), (204, b"")]
+        for _ in range(3):
+            _look(site)
+            site.clock.advance(minutes=5)
+
+        assert web.answers == []
+        assert site.states() == [CONFIRMED, PENDING]
+        assert "does not list it" in site.deliveries()[1][0].reason
+
+
+def test_a_listed_object_is_not_looked_up_where_no_proof_is_asked_for(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedWeb() as web:
+        site = make_site()
+        service = DicomwebSettings(name="cloud", url=web.url)
+        site.settings = site.settings.model_copy(update={"dicomweb": (service,)})
+        site.parts.settings = site.settings
+        site.take_in(film())
+        web.answers = [(200, listing(artifact.uid)) for _, artifact in site.deliveries()]
+        site.deliver_due()
+        _look(site)
+
+        assert site.states() == [SENT, SENT]
+        assert {path.split()[0] for path in web.paths} == {"POST"}

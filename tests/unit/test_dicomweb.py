@@ -67,22 +67,72 @@ def test_who_calls_is_told_and_stands_in_no_description(
     assert "gehéim" not in repr(caller)
 
 
+CHANGED = "stored, but the peer changed elements"
+LEFT_OUT = "stored, but the peer left elements out"
+UNLISTED = "the peer said yes, but did not list the object"
+PAGE = b"<html>Please log in</html>"
+XML = b'<?xml version="1.0"?>\n<NativeDicomModel/>'
+
+
 @pytest.mark.parametrize(
     ("answer", "meaning"),
     [
-        ((200, b""), ""),
-        ((200, b"<NativeDicomModel/>"), ""),
-        ((200, b"[]"), ""),
-        ((200, listing("1.2.3", failed=0x0110)), ""),
+        ((200, listing(UID)), ""),
+        ((200, listing(UID + "\0")), ""),
         ((200, json.dumps([json.loads(listing(UID))]).encode()), ""),
-        ((202, listing(UID, warning=0xB000)), "stored, but the peer changed elements"),
-        ((202, listing(UID, warning=0xB006)), "stored, but the peer left elements out"),
-        ((202, b"what?"), "stored, but the peer left elements out"),
+        ((202, listing(UID, warning=0xB000)), CHANGED),
     ],
 )
 def test_what_counts_as_stored(answer: Answer, meaning: str) -> None:
     with ScriptedWeb([answer]) as web:
-        assert store(peer(web), DOCUMENT).meaning == meaning
+        kept = store(peer(web), DOCUMENT)
+
+    assert (kept.is_success, kept.meaning, kept.is_doubtful) == (True, meaning, False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "meaning"),
+    [
+        ((200, b""), UNLISTED),
+        ((200, b"{}"), UNLISTED),
+        ((200, b"[]"), UNLISTED),
+        ((200, b"success"), UNLISTED),
+        ((200, b'{"00081199": 7}'), UNLISTED),
+        ((200, b'{"00081198": {"vr": "SQ", "Value": [{}]}}'), UNLISTED),
+        ((200, XML), UNLISTED),
+        ((202, listing(UID, warning=0xB006)), LEFT_OUT),
+        ((202, b"what?"), LEFT_OUT),
+        ((202, XML), LEFT_OUT),
+    ],
+)
+def test_a_yes_that_does_not_say_what_is_kept_is_doubtful(answer: Answer, meaning: str) -> None:
+    with ScriptedWeb([answer]) as web:
+        kept = store(peer(web), DOCUMENT)
+
+    assert (kept.is_success, kept.meaning, kept.is_doubtful) == (True, meaning, True)
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (PAGE, "with a web page"),
+        (b"\xef\xbb\xbf\r\n<!DOCTYPE html><title>Sign in</title>", "with a web page"),
+        (listing("1.2.3"), "listed other objects than ours"),
+        (listing("1.2.3", failed=0x0110), "listed other objects than ours"),
+        (json.dumps([json.loads(listing("1.2.3"))]).encode(), "listed other objects than ours"),
+    ],
+)
+def test_a_yes_that_is_not_about_our_object_is_none(status: int, body: bytes, words: str) -> None:
+    with ScriptedWeb([(status, body)]) as web, pytest.raises(PeerRefusedError, match=words):
+        store(peer(web), DOCUMENT)
+
+
+@pytest.mark.parametrize("reason", ['"C000"', "Infinity", "[]", "{}"])
+def test_our_object_listed_as_failed_has_failed_whatever_its_reason_is(reason: str) -> None:
+    body = listing(UID, failed=-4711).replace(b"-4711", reason.encode())
+    with ScriptedWeb([(200, body)]) as web, pytest.raises(PeerRefusedError, match="0110"):
+        store(peer(web), DOCUMENT)
 
 
 @pytest.mark.parametrize(

@@ -405,6 +405,11 @@ def test_a_slide_of_nothing_but_glass_shows_its_thumbnail_alone(tmp_path: Path) 
     assert len(rendered.images) == 1
 
 
+def test_a_slide_of_nothing_but_glass_without_a_thumbnail_shows_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NotForUsError, match="All 32 tiles that were looked at show glass"):
+        look(tmp_path, slide(1, tiles(80, set()), "VOLUME"))
+
+
 def test_a_tile_is_decoded_without_the_slide(tmp_path: Path) -> None:
     """Every other tile's bytes are no picture: whoever decoded them would fail."""
     tile = np.full((8, 8, 3), (150, 60, 140), np.uint8)
