@@ -2,15 +2,16 @@
 
 An indication is typed by people, and people type names into it. What goes, by rule:
 
-- every part of a name that is known (three letters or more), every known number, and known dates
-  in the forms in which dates are written;
+- every part of a name that is known (three letters or more), in the spellings of
+  `core.spellings`, every known number, and known dates in the forms in which dates are written;
 - dates, and words with five digits or more (telephone, record and accession numbers): ``T12``,
   ``38.5``, ``120/80`` and ``2019`` stay;
 - names in DICOM's form (``DOE^JANE``), addresses of mail and web;
 - up to three names behind a title (``Mr``, ``Dr``, السيدة), and what stands behind a label
   (``Name:``, ``MRN:``, الاسم:) up to the next comma or line's end.
 
-A name that nobody knows, without a title, cannot be told from a word and stays.
+A name that nobody knows, without a title, cannot be told from a word and stays. So does one that is
+known but written like a common word: ``على`` ("on") for ``علي``.
 
 Each piece becomes ``[...]``: a gap that closes without a trace could turn a sentence around.
 """
@@ -21,14 +22,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from core.spellings import AFTER, BEFORE, MARKS, literal, names
+
 GAP = "[...]"
-_SHORTEST_NAME, _SHORTEST_NUMBER, _DATE_DIGITS = 3, 4, 8
+_SHORTEST_NUMBER, _DATE_DIGITS = 4, 8
 _MOST_DIGITS = 4
 # No indication is longer; what is beyond is dropped unread.
 MAX_LETTERS = 10_000
-# Neither letter nor digit on either side; marks above Arabic letters belong to their word.
-_MARKS = "\u0610-\u061a\u064b-\u065f"
-_BEFORE, _AFTER = rf"(?<![\w{_MARKS}])", rf"(?![\w{_MARKS}])"
 # Letters that Arabic puts before a word without a space: "and", "so", "by", "for", "like".
 _ATTACHED = "[وفبلك]?"
 _LABELS = (
@@ -43,15 +43,16 @@ _ARABIC_TITLES = (
     "السيد", "السيدة", "الآنسة", "الدكتور", "الدكتورة", "دكتور", "دكتورة", "الأستاذ", "الأستاذة",
     "الشيخ", r"د\.",
 )  # fmt: skip
-_NAME, _ARABIC_NAME = r"[^\W\d_a-z\u0600-\u06ff][\w'\u2019-]*", r"[\u0621-\u064a]{2,}"
+_NAME = r"[^\W\d_a-z\u0600-\u06ff][\w'\u2019-]*"
+_ARABIC_NAME = rf"[\u0621-\u064a][\u0621-\u064a{MARKS}]+"
 _ADDRESS = re.compile(r"https?://|www\.", re.IGNORECASE)
 _RULES = (
-    re.compile(rf"{_BEFORE}(?:{'|'.join(_LABELS)})\.?\s*[:=#][^,;،؛\n]*", re.IGNORECASE),
-    re.compile(rf"{_BEFORE}\d{{1,4}}([-/.])\d{{1,2}}\1\d{{2,4}}{_AFTER}"),
+    re.compile(rf"{BEFORE}(?:{'|'.join(_LABELS)})\.?\s*[:=#][^,;،؛\n]*", re.IGNORECASE),
+    re.compile(rf"{BEFORE}\d{{1,4}}([-/.])\d{{1,2}}\1\d{{2,4}}{AFTER}"),
     re.compile(r"\+?\d(?:[ -]?\d){6,}"),
-    re.compile(rf"{_BEFORE}(?:{_TITLES})(?:\.\s*|\s+)\w[\w'\u2019-]*(?:\s+{_NAME}){{0,2}}"),
+    re.compile(rf"{BEFORE}(?:{_TITLES})(?:\.\s*|\s+)\w[\w'\u2019-]*(?:\s+{_NAME}){{0,2}}"),
     re.compile(
-        rf"{_BEFORE}{_ATTACHED}(?:{'|'.join(_ARABIC_TITLES)})\s*{_ARABIC_NAME}"
+        rf"{BEFORE}{_ATTACHED}(?:{'|'.join(_ARABIC_TITLES)})\s*{_ARABIC_NAME}"
         rf"(?:\s+{_ARABIC_NAME})?"
     ),
 )
@@ -77,15 +78,13 @@ def _known(identifiers: Iterable[str]) -> Iterator[re.Pattern[str]]:
     """Give what finds the names, numbers and dates that are known."""
     for identifier in identifiers:
         plain = unicodedata.normalize("NFC", identifier).strip()
-        forms = [] if any(c.isdigit() for c in plain) else re.split(r"[\^=\s,.]+", plain)
-        forms = [form for form in forms if len(form) >= _SHORTEST_NAME]
+        forms = [] if any(c.isdigit() for c in plain) else list(names(plain))
         if not forms and len(plain) >= _SHORTEST_NUMBER:
-            forms = [plain]
+            forms = [literal(plain)]
         if len(plain) == _DATE_DIGITS and plain.isdigit():
-            forms += _dates(plain[:4], plain[4:6], plain[6:])
+            forms += map(literal, _dates(plain[:4], plain[4:6], plain[6:]))
         for form in forms:
-            attached = _ATTACHED if re.search("[\u0621-\u064a]", form) else ""
-            yield re.compile(rf"{_BEFORE}{attached}{re.escape(form)}{_AFTER}", re.IGNORECASE)
+            yield re.compile(form, re.IGNORECASE)
 
 
 def _dates(year: str, month: str, day: str) -> list[str]:

@@ -27,6 +27,9 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _SHORTEST_NAME, _SHORTEST_NUMBER = 3, 5
+# So many words of a text, or parts of a name, may be one in the other.
+_MOST_JOINED = 3
+_PARTING = "[\\s.'`´ʼʻʿʾ‘’′\u2010\u2011\u2013-]+"
 _DATE_DIGITS = 8
 
 
@@ -88,19 +91,43 @@ def _has_number(folded: str, identifier: str, digits: str) -> bool:
 def _names(sentence: tuple[Word, ...], identifier: str, language: Language) -> bool:
     """Tell whether a sentence has two parts of a name side by side, or one behind a title.
 
-    One alone is no proof: "Young", "Long" and "Small" are names too.
+    One alone is no proof: "Young", "Long" and "Small" are names too. Parts may be joined in the
+    text and parted in the name, or the other way round: عبدالله, عبد الله.
     """
-    parts = {fold(part) for part in re.split(r"[\^=\s,.-]+", identifier)}
-    parts = {part for part in parts if len(part) >= _SHORTEST_NAME}
+    names, pairs = _parts(identifier)
     titles = {m.end for m in lexicon(language).matches(sentence, frozenset({Kind.TITLE}))}
-    before = ""
-    for index, word in enumerate(sentence):
-        hits = parts & (word.forms | {fold(word.text)})
-        hit = min(hits, default="")
-        if hit and (index in titles or (before and before != hit)):
-            return True
-        before = hit
+    before: dict[int, set[str]] = {}  # What ends where a word begins.
+    for start in range(len(sentence)):
+        for end, forms in _joined(sentence, start):
+            hits = names & forms
+            if pairs & forms or (hits and start in titles):
+                return True
+            if any(earlier != hit for earlier in before.get(start, ()) for hit in hits):
+                return True
+            before.setdefault(end, set()).update(hits)
     return False
+
+
+def _parts(identifier: str) -> tuple[set[str], set[str]]:
+    """Return a name's parts, joined ones too, and which of them are two parts that stand alone."""
+    names, pairs = set(), set()
+    for component in re.split(r"[\^=,]+", identifier):
+        parts = [part for part in map(fold, re.split(_PARTING, component)) if part]
+        for count in range(1, _MOST_JOINED + 1):
+            for run in zip(*(parts[start:] for start in range(count)), strict=False):
+                long = sum(len(part) >= _SHORTEST_NAME for part in run)
+                names |= {"".join(run)} if long else set()
+                pairs |= {"".join(run)} if long > 1 else set()
+    return names, pairs
+
+
+def _joined(sentence: tuple[Word, ...], start: int) -> Iterator[tuple[int, frozenset[str]]]:
+    """Give where a word, and it with those behind it, ends, and by what it may be looked up."""
+    forms = sentence[start].forms | {fold(sentence[start].text)}
+    yield start + 1, forms
+    for end in range(start + 2, min(start + _MOST_JOINED, len(sentence)) + 1):
+        forms = frozenset(form + fold(sentence[end - 1].text) for form in forms)
+        yield end, forms
 
 
 def _has_no_end(text: str, language: Language) -> bool:

@@ -7,6 +7,7 @@ import yaml
 
 from core.report import Finding, Language, SectionKind, Severity
 from model.checks import SEVERITIES, WrittenText, check
+from model.claims import claims
 from model.parsing import parse_report, parse_summary
 from model.statements import read_statements
 from model.terms import LEXICON, lexicon
@@ -255,3 +256,30 @@ def test_letters_of_a_third_script_are_wrong_and_forms_of_latin_are_not(word: st
     is_foreign = word in ("еffusion", "胸水")
     text = f"There is a small pleural shadow and a {word} in the lower zone of the lung."
     assert ("WRONG_SCRIPT" in codes(report_en(text))) is is_foreign
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "name", "is_named"),
+    [
+        ("المريض عبدالله محمد سليم", AR, "محمد^عبد الله", True),
+        ("صورة عبدالله محمد", AR, "محمد^عبد الله", True),
+        ("صورة عبد الله محمد", AR, "محمد^عبدالله", True),
+        ("المريض عبد الله", AR, "محمد^عبدالله", True),
+        ("صورة عَبْدُ اللّٰه مُحمد", AR, "محمد^عبدالله", True),
+        ("Patient Al Hassan", EN, "AL-HASSAN^OMAR", True),
+        ("Omar Abdul Rahman", EN, "ABDULRAHMAN^OMAR", True),
+        ("Abdulrahman Omar", EN, "ABDUL-RAHMAN^OMAR", True),
+        ("Pat O\u2019Brien", EN, "O'BRIEN^PAT", True),
+        ("Pat O'Brien", EN, "OBRIEN^PAT", True),
+        ("A young man with a long stem", EN, "YOUNG^LONG", False),
+        ("The lung is clear", EN, "AL-LUNG^OMAR", False),
+        ("A long view", EN, "ALONG^OMAR", False),
+        ("عبد طبيعي", AR, "محمد^عبدالله", False),
+    ],
+)
+def test_a_name_is_seen_joined_and_parted(
+    text: str, language: Language, name: str, *, is_named: bool
+) -> None:
+    found = {finding.code for finding in claims(f"{text}.", language, (name,))}
+
+    assert ("PATIENT_DATA" in found) is is_named
