@@ -84,14 +84,20 @@ def studies_of(session: Session, patient: Patient) -> Sequence[Study]:
 
 
 def _known(session: Session, patient: Patient, *, at: datetime) -> PatientIdentity:
-    """Return the row of a number, a new one where there is none."""
+    """Return the row of a number, a new one where there is none.
+
+    The only row of a number stands for it, too, where one side leaves out the authority; it takes
+    over an authority that it did not know, so that another one's number never becomes the same.
+    """
     if not patient.id:
         raise MergeRefusedError("A patient identifier is empty.")
-    row = session.scalar(
-        select(PatientIdentity).where(
-            PatientIdentity.patient_id == patient.id, PatientIdentity.issuer == patient.issuer
-        )
-    )
+    rows = session.scalars(
+        select(PatientIdentity).where(PatientIdentity.patient_id == patient.id)
+    ).all()
+    row = next((row for row in rows if row.issuer == patient.issuer), None)
+    if row is None and len(rows) == 1 and not (rows[0].issuer and patient.issuer):
+        row = rows[0]
+        row.issuer = row.issuer or patient.issuer
     if row is None:
         row = PatientIdentity(
             patient_id=patient.id,
@@ -102,7 +108,7 @@ def _known(session: Session, patient: Patient, *, at: datetime) -> PatientIdenti
             updated_at=at,
         )
         session.add(row)
-        session.flush()
+    session.flush()
     return row
 
 

@@ -213,14 +213,17 @@ def listed(
 
 
 def find(session: Session, text: str) -> Sequence[Hl7Message]:
-    """Return the messages with a row's number or an MSH-10, oldest first."""
-    by_key = select(Hl7Message).where(Hl7Message.control_id == text).order_by(Hl7Message.id)
-    if found := session.scalars(by_key).all():
-        return found
+    """Return the message with a row's number, else those with an MSH-10, oldest first.
+
+    The number first: every message can be named by it, whatever digits its sender uses.
+    """
     # Numbers of rows are small; a longer row of digits is no number of ours.
     is_number = text.isascii() and text.isdigit() and len(text) <= 9  # noqa: PLR2004
     row = session.get(Hl7Message, int(text)) if is_number else None
-    return [] if row is None else [row]
+    if row is not None:
+        return [row]
+    by_key = select(Hl7Message).where(Hl7Message.control_id == text).order_by(Hl7Message.id)
+    return session.scalars(by_key).all()
 
 
 def count_messages(session: Session) -> dict[MessageState, int]:

@@ -3,105 +3,64 @@
 An order may come before, during or after the images. It is looked at when it comes, when a study
 is complete and when patients are merged. It finds its study by Study Instance UID, else by
 accession and issuer, else by scheduled procedure step, and is attached only if Patient ID
-and authority agree; an order whose study is another patient's stands as a CONFLICT.
+and authority agree; an order whose study is another patient's stands as a CONFLICT. Where a study
+turns out to be another patient's, its order is let go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from core import outbox, patients, store
+from core import order_rows, outbox, patients, store
 from core.instructions import STAT, NoteReport, PlaceOrder, StudyKey
 from core.lifecycle import TRANSITIONS, Event, OrderState, State
 from core.order_tables import Hl7Message, Order, OutsideReport
 from core.orders import CodedProcedure, OrderReference
-from core.report import Patient
 from core.tables import Instance, Study
 
 _OPEN = (OrderState.WAITING, OrderState.CONFLICT)
-# Orders that bear the same number: of different placers, or gone wrong.
-_MOST_ALIKE = 100
 _FINAL_ELSEWHERE = "a final report exists elsewhere"
 
 
 # Orders
 
 
-def place(session: Session, order: PlaceOrder, *, message: int, at: datetime, actor: str) -> Order:
-    """Write an order down, or what is new of one that is known, and look for its study."""
-    row = _known(session, order)
-    values = _values(order)
-    if row is None:
-        row = Order(state=OrderState.WAITING, reason="", study_id=None, **values)
-        session.add(row)
-    else:
-        for name, value in values.items():
-            setattr(row, name, value)
-    row.message_id, row.updated_at = message, at
+def place(session: Session, order: PlaceOrder, *, message: int, at: datetime, actor: str) -> str:
+    """Write an order down, or what is new of one that is known, and look for its study.
+
+    What a later message said stands: an earlier one that is followed again changes nothing of it.
+
+    Returns:
+        What became of it, in words for a person, without patient data.
+    """
+    rows = order_rows.known(session, order)
+    if not rows:
+        rows = [order_rows.new(order, message=message)]
+        session.add_all(rows)
+    words = [_place(session, row, order, message=message, at=at, actor=actor) for row in rows]
+    return "; ".join(dict.fromkeys(words))
+
+
+def _place(
+    session: Session, row: Order, order: PlaceOrder, *, message: int, at: datetime, actor: str
+) -> str:
+    if row.message_id > message:
+        return "order unchanged: a later message has changed it"
+    row.updated_at = at
     if order.is_cancelled:
+        row.message_id = message
         row.state, row.reason = OrderState.CANCELLED, "it was cancelled"
         session.flush()
-        return row
-    row.state = OrderState.WAITING
-    session.flush()
-    _look(session, row, at=at, actor=actor)
-    return row
-
-
-def _known(session: Session, order: PlaceOrder) -> Order | None:
-    """Return the row of an order that came before: the same number, step and patient."""
-    reference, key = order.reference, order.key
-    query = select(Order).where(Order.scheduled_step_id == key.scheduled_step_id)
-    if reference.placer_number or reference.filler_number:
-        query = query.where(
-            Order.placer_number == reference.placer_number,
-            Order.filler_number.in_(["", reference.filler_number])
-            if reference.placer_number
-            else Order.filler_number == reference.filler_number,
-        )
-    else:
-        query = query.where(
-            Order.accession_number == key.accession_number, Order.placer_number == ""
-        )
-    rows = session.scalars(query.order_by(Order.id.desc()).limit(_MOST_ALIKE)).all()
-    numbers = [(p.id, p.issuer) for p in order.patients]
-    return next((row for row in rows if _share_patient(row.patient_ids, numbers)), None)
-
-
-def _values(order: PlaceOrder) -> dict[str, Any]:
-    reference = order.reference
-    words = {
-        "placer_number",
-        "placer_issuer",
-        "filler_number",
-        "filler_issuer",
-        "requested_procedure_id",
-        "ordering_provider_id",
-        "ordering_provider",
-        "patient_class",
-        "visit_number",
-        "visit_issuer",
-    }
-    return {
-        "study_uid": order.key.study_uid,
-        "accession_number": order.key.accession_number,
-        "accession_issuer": order.key.accession_issuer,
-        "scheduled_step_id": order.key.scheduled_step_id,
-        "patient_ids": [[p.id, p.issuer] for p in order.patients],
-        "priority": order.priority,
-        "priority_code": order.priority_code,
-        "modality": order.modality,
-        "indication": reference.reason,
-        "procedure_code": reference.procedure.code,
-        "procedure_meaning": reference.procedure.meaning,
-        "procedure_scheme": reference.procedure.scheme,
-        **{name: getattr(reference, name) for name in words},
-    }
+    elif row.state != OrderState.CANCELLED or not order_rows.is_brief(order):
+        order_rows.take(row, order, message=message)
+        row.state = OrderState.WAITING
+        session.flush()
+        _look(session, row, at=at, actor=actor)
+    return f"order {row.state.lower()}" + (f": {row.reason}" if row.reason else "")
 
 
 def _look(session: Session, order: Order, *, at: datetime, actor: str) -> None:
@@ -112,7 +71,7 @@ def _look(session: Session, order: Order, *, at: datetime, actor: str) -> None:
         accession_issuer=order.accession_issuer,
         scheduled_step_id=order.scheduled_step_id,
     )
-    numbers = [(row[0], row[1]) for row in order.patient_ids]
+    numbers = order_rows.numbers_of(order)
     found, by = find_studies(session, key, numbers)
     mine = [study for study in found if agrees(session, study, numbers)]
     if mine:
@@ -139,7 +98,7 @@ def _attach(
     is_news = order.study_id != study.id
     _become(session, order, OrderState.ATTACHED, study.id, "")
     if is_news:
-        _note_once(session, study, "order_attached", order, by=by, at=at, actor=actor)
+        store.note(session, study.id, "order_attached", at=at, actor=actor, order=order.id, by=by)
     waits = study.state in {State.RECEIVING, State.QUEUED}
     if order.priority == STAT and waits and study.priority != STAT:
         study.priority = STAT
@@ -171,7 +130,7 @@ def find_studies(
             return found, "accession number"
     if key.scheduled_step_id:
         # A step has no number of its own among studies: it is looked for in the patient's.
-        ids = {patient.id for patient in _current(session, numbers)}
+        ids = {patient.id for patient in patients.all_current(session, numbers)}
         query = select(Study).where(Study.patient_id.in_(ids)).order_by(Study.id)
         found = [s for s in session.scalars(query) if key.scheduled_step_id in _steps(session, s)]
         if found:
@@ -184,16 +143,8 @@ def agrees(session: Session, study: Study, numbers: Sequence[tuple[str, str]]) -
     of_study = (study.patient_id, study.patient_issuer)
     return any(
         patients.agree(of_study, (patient.id, patient.issuer))
-        for patient in _current(session, numbers)
+        for patient in patients.all_current(session, numbers)
     )
-
-
-def _share_patient(one: Sequence[Sequence[str]], other: Sequence[tuple[str, str]]) -> bool:
-    return any(patients.agree((a[0], a[1]), b) for a in one for b in other)
-
-
-def _current(session: Session, numbers: Sequence[tuple[str, str]]) -> list[Patient]:
-    return [patients.current(session, Patient(id=row[0], issuer=row[1])) for row in numbers]
 
 
 def _steps(session: Session, study: Study) -> set[str]:
@@ -210,8 +161,10 @@ def _steps(session: Session, study: Study) -> set[str]:
 def meet(session: Session, study: Study, *, at: datetime, actor: str) -> None:
     """Look for what came before a study did: its orders, and a report that makes it needless.
 
-    To be called when it is complete, and again when its patient changes.
+    To be called when it is complete, and again when its patient changes: an order of the patient
+    that it had before is let go.
     """
+    _let_go(session, study, at=at, actor=actor)
     keys = [Order.study_uid == study.study_uid]
     if study.accession_number:
         keys.append(Order.accession_number == study.accession_number)
@@ -232,10 +185,24 @@ def meet(session: Session, study: Study, *, at: datetime, actor: str) -> None:
             end_for_final_report(session, study, at=at, actor=actor)
 
 
+def _let_go(session: Session, study: Study, *, at: datetime, actor: str) -> None:
+    """Look anew for the studies of orders that are attached to one of another patient."""
+    query = select(Order).where(Order.study_id == study.id, Order.state == OrderState.ATTACHED)
+    for order in session.scalars(query.order_by(Order.id)).all():
+        if not agrees(session, study, order_rows.numbers_of(order)):
+            store.note(session, study.id, "order_released", at=at, actor=actor, order=order.id)
+            _look(session, order, at=at, actor=actor)
+
+
 def orders_of(session: Session, study: int) -> Sequence[Order]:
-    """Return the orders that are attached to a study, the newest last."""
+    """Return the orders that are attached to a study, the newest last.
+
+    One of another patient is left out: the study's patient may have been corrected a moment ago.
+    """
     query = select(Order).where(Order.study_id == study, Order.state == OrderState.ATTACHED)
-    return session.scalars(query.order_by(Order.updated_at, Order.id)).all()
+    rows = session.scalars(query.order_by(Order.updated_at, Order.id)).all()
+    owner = store.get(session, study)
+    return [row for row in rows if agrees(session, owner, order_rows.numbers_of(row))]
 
 
 def conflicts_of(session: Session, study: Study) -> Sequence[Order]:

@@ -13,6 +13,7 @@ Source: HL7 v2.5.1 3.3.31 (A31), 3.3.40 (A40) and 3.6.2 (merging).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import ColumnElement, or_, select, update
@@ -72,6 +73,11 @@ def current(session: Session, patient: Patient) -> Patient:
     )
 
 
+def all_current(session: Session, numbers: Sequence[tuple[str, str]]) -> list[Patient]:
+    """Return the patient of each number and authority as the information system knows it by now."""
+    return [current(session, Patient(id=number, issuer=issuer)) for number, issuer in numbers]
+
+
 def agree(one: tuple[str, str], other: tuple[str, str]) -> bool:
     """Tell whether two pairs of number and authority name the same patient."""
     same_issuer = not one[1] or not other[1] or one[1] == other[1]
@@ -106,15 +112,25 @@ def patient_of(study: Study) -> Patient:
 
 
 def _find(session: Session, patient: Patient) -> PatientIdentity | None:
-    """Return what is known of a number; None too where an authority is missing and several fit."""
+    """Return what is known of a number; None too where an authority is missing and several fit.
+
+    A number may have two rows, with its authority and without one: then a merge of the one is a
+    merge of the other.
+    """
     if not patient.id:
         return None
     rows = session.scalars(
         select(PatientIdentity).where(PatientIdentity.patient_id == patient.id)
     ).all()
     exact = [row for row in rows if row.issuer == patient.issuer]
-    fitting = exact or [row for row in rows if not row.issuer or not patient.issuer]
-    return fitting[0] if len(fitting) == 1 else None
+    others = [row for row in rows if row.issuer != patient.issuer]
+    fitting = [row for row in others if not row.issuer or not patient.issuer]
+    if not exact:
+        return fitting[0] if len(fitting) == 1 else None
+    # Of three authorities' numbers nobody knows which one is meant.
+    if exact[0].merged_into_id is None and len(others) == len(fitting) == 1:
+        return exact[0] if fitting[0].merged_into_id is None else fitting[0]
+    return exact[0]
 
 
 def chain(session: Session, row: PatientIdentity) -> list[PatientIdentity]:

@@ -314,14 +314,26 @@ def _merges(message: Er7Message) -> Iterator[MergePatients]:
 def _merge(
     retired: Sequence[tuple[str, str]], surviving: Sequence[Patient]
 ) -> Iterator[MergePatients]:
-    """Pair what is retired with what survives under the same authority."""
+    """Pair what is retired with what survives under the same authority.
+
+    A number that stays as it is, beside others that do not, is not retired.
+    """
     if not retired:
         raise UnreadableMessageError("MRG-1 names no patient.")
+    pairs: list[MergePatients] = []
     for number, issuer in retired:
         same = [p for p in surviving if p.issuer == issuer]
-        yield MergePatients(
-            retired=Patient(id=number, issuer=issuer), surviving=(same or surviving)[0]
+        pairs.append(
+            MergePatients(
+                retired=Patient(id=number, issuer=issuer), surviving=(same or surviving)[0]
+            )
         )
+    yield from [pair for pair in pairs if not _is_one(pair)] or pairs
+
+
+def _is_one(pair: MergePatients) -> bool:
+    issuers = {pair.retired.issuer, pair.surviving.issuer} - {""}
+    return pair.retired.id == pair.surviving.id and len(issuers) <= 1
 
 
 def _patients(segment: Er7Segment | None) -> tuple[Patient, ...]:

@@ -125,8 +125,7 @@ def _apply(parts: Parts, session: Session, message: Hl7Message, instruction: Ins
     at = parts.clock()
     match instruction:
         case PlaceOrder():
-            order = ordering.place(session, instruction, message=message.id, at=at, actor=_ACTOR)
-            return f"order {order.state.lower()}" + (f": {order.reason}" if order.reason else "")
+            return ordering.place(session, instruction, message=message.id, at=at, actor=_ACTOR)
         case NoteReport():
             is_end = ordering.note_report(
                 session, instruction, message=message.id, at=at, actor=_ACTOR

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from harness import ScriptedRis, Site, feed, film, one_database
+from harness import ManualClock, ScriptedRis, Site, feed, film, one_database
 from sqlalchemy import select
 
-from core import merges, outbox, store
+from core import merges, messages, outbox, store
 from core.database import reading
 from core.lifecycle import DeliveryState, MessageState, State
-from core.order_tables import Hl7Message
+from core.order_tables import Hl7Message, PatientIdentity
 from core.report import Patient
 from core.tables import Artifact
 from hl7.er7 import parse
@@ -214,6 +215,80 @@ def test_a_number_that_two_authorities_gave_is_nobodys_where_the_image_names_non
 
     assert site.study().patient_id == "P1"
     assert site.study().patient_name != "Other"
+
+
+def _identity(patient: str, issuer: str = "", into: int | None = None) -> PatientIdentity:
+    return PatientIdentity(
+        patient_id=patient, issuer=issuer, merged_into_id=into, updated_at=ManualClock()()
+    )
+
+
+@one_database
+@pytest.mark.parametrize(
+    ("of_image", "of_update", "retired"),
+    [("HOSP", "P1^^^HOSP", "P1"), ("", "P1", "P1^^^HOSP")],
+    ids=["merge without", "merge with"],
+)
+def test_a_merge_counts_where_either_side_leaves_out_the_authority(
+    site: Site, of_image: str, of_update: str, retired: str
+) -> None:
+    issuer: dict[str, Any] = {"IssuerOfPatientID": of_image} if of_image else {}
+    site.take_in(film(**issuer))
+    update = feed.message("ADT^A08", f"PID|||{of_update}||Qabbani^Nizar")
+    feed.hear(site, update, feed.merge(retired, "P9^^^HOSP"))
+
+    assert (site.study().patient_id, site.study().patient_issuer) == ("P9", of_image)
+    with reading(site.engine) as session:
+        assert messages.listed(session)[-1].reason == "patients merged, 1 studies"
+    site.take_in(film(**issuer))
+    assert site.study(2).patient_id == "P9"
+
+
+@one_database
+def test_a_later_update_that_names_the_authority_undoes_no_merge(site: Site) -> None:
+    feed.hear(site, feed.merge("P1", "P9^^^HOSP"))
+    feed.hear(site, feed.message("ADT^A31", "PID|||P1^^^HOSP||Old^Name"))
+    feed.hear(site, feed.merge("P9", "P12"))
+    site.take_in(film(IssuerOfPatientID="HOSP"))
+
+    assert (site.study().patient_id, site.study().patient_issuer) == ("P12", "HOSP")
+    assert site.study().patient_name != "Old^Name"
+
+
+@one_database
+def test_a_number_that_learned_its_authority_is_no_other_authoritys(site: Site) -> None:
+    update = feed.message("ADT^A08", "PID|||P1||Qabbani^Nizar")
+    feed.hear(site, update, feed.merge("P1^^^HOSP", "P9^^^HOSP"))
+    feed.hear(site, feed.message("ADT^A08", "PID|||P1^^^CLINIC||Other^Name"))
+    site.take_in(film(IssuerOfPatientID="CLINIC"), film(IssuerOfPatientID="HOSP"))
+
+    studies = [site.study(number) for number in (1, 2)]
+    assert [study.patient_id for study in studies] == ["P1", "P9"]
+    assert studies[0].patient_name == "Other^Name"
+
+
+@one_database
+@pytest.mark.parametrize("is_ambiguous", [False, True])
+def test_two_rows_of_one_number_are_one_unless_a_third_makes_them_doubtful(
+    site: Site, *, is_ambiguous: bool
+) -> None:
+    with site.writing() as session:
+        session.add(surviving := _identity("P9"))
+        session.flush()
+        session.add_all([_identity("P1", "HOSP"), _identity("P1", into=surviving.id)])
+        if is_ambiguous:
+            session.add(_identity("P1", "CLINIC"))
+    site.take_in(film(IssuerOfPatientID="HOSP"))
+
+    assert site.study().patient_id == ("P1" if is_ambiguous else "P9")
+
+
+@one_database
+def test_a_second_number_that_stays_keeps_no_merge_from_being_followed(site: Site) -> None:
+    site.take_in(film(IssuerOfPatientID="HOSP"))
+    feed.hear(site, feed.merge("P1^^^HOSP~777^^^MOI", "P9^^^HOSP~777^^^MOI"))
+
+    assert site.study().patient_id == "P9"
 
 
 @one_database

@@ -140,6 +140,62 @@ def test_an_order_in_conflict_agrees_once_the_patients_are_one(site: Site) -> No
 
 
 @one_database
+@pytest.mark.parametrize("by", ["accession", "study_uid"])
+def test_an_order_is_let_go_once_the_study_is_another_patients(
+    make_site: Callable[..., Site], by: str
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film()
+        keys = {"study_uid": image.StudyInstanceUID} if by == "study_uid" else {}
+        site.take_in(image)
+        hear(site, order(number="O1", reason="secret", **keys))
+        assert states(site) == [(OrderState.ATTACHED, 1)]
+        image.PatientID, image.PatientName, image.AccessionNumber = "P2", "Other^Patient", "ACC2"
+        site.take_in(image)
+        site.deliver_due()
+
+    expected = OrderState.CONFLICT if by == "study_uid" else OrderState.WAITING
+    assert states(site) == [(expected, None)]
+    assert "order_released" in site.events()
+    assert told(site) == [("", ""), ("", "")]
+    (result,) = [parse(m) for m in ris.received if parse(m).text("PID", 3) == "P2"]
+    assert (result.text("ORC", 2), result.text("OBR", 31, 2)) == ("", "")
+
+
+@one_database
+def test_an_order_comes_back_where_a_correction_is_taken_back(site: Site) -> None:
+    image = film()
+    site.take_in(image)
+    hear(site, order())
+    for patient in ("P2", "P1"):
+        image.PatientID = patient
+        site.take_in(image)
+
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    events = [event for event in site.events() if event in {"order_attached", "order_released"}]
+    assert events == ["order_attached", "order_released", "order_attached"]
+
+
+@one_database
+def test_an_order_is_not_used_from_the_moment_the_patient_is_corrected(site: Site) -> None:
+    image = film()
+    site.take_in(image)
+    hear(site, order(), merge("P1", "P9"))
+    with reading(site.engine) as session:
+        # One patient, whatever the number.
+        assert len(ordering.orders_of(session, 1)) == 1
+    image.PatientID = "P2"
+    site.receive(image)
+
+    # It has not gone quiet: nobody has looked for its orders again.
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    with reading(site.engine) as session:
+        assert ordering.reference_of(session, 1).reason == ""
+        assert ordering.indication_of(session, 1) == ""
+
+
+@one_database
 def test_of_two_studies_with_one_accession_the_patients_own_is_taken(site: Site) -> None:
     site.take_in(film(), film_of_another_patient(new_uid()))
     hear(site, order(patient="P2"))
@@ -205,6 +261,89 @@ def test_an_order_is_changed_and_cancelled_by_its_later_messages(site: Site) -> 
 
     assert states(site) == [(OrderState.CANCELLED, None)]
     assert told(site) == [("", "")]
+
+
+def ordered(orc: str, *, patient: str = "P1", **obr: str) -> bytes:
+    """Return an order of some ORC; without fields of an OBR it has none."""
+    places = {"accession": 18, "step": 20, "priority": 27, "reason": 31}
+    fields = {places[name]: value for name, value in obr.items()}
+    return message(
+        "ORM^O01", f"PID|||{patient}", f"ORC|{orc}", *([segment("OBR", fields)] if fields else [])
+    )
+
+
+WHOLE = ordered("NW|O1|F1", accession="ACC1", step="S1", priority="^^^^^S", reason="^cough")
+
+
+@one_database
+@pytest.mark.parametrize("orc", ["CA|O1", "CA|O1|F1", "CA||F1"])
+def test_a_cancel_needs_no_more_than_the_orders_number(site: Site, orc: str) -> None:
+    site.take_in(film())
+    hear(site, WHOLE, ordered(orc, patient="P2"))
+    assert states(site)[0] == (OrderState.ATTACHED, 1)
+    hear(site, ordered(orc))
+
+    assert states(site)[0] == (OrderState.CANCELLED, 1)
+    with reading(site.engine) as session:
+        assert ordering.reference_of(session, 1).reason == ""
+
+
+@one_database
+def test_a_cancel_that_names_no_step_is_of_every_step(site: Site) -> None:
+    steps = [ordered("NW|O1", accession="ACC1", step=f"S{n}") for n in range(3)]
+    site.take_in(film())
+    hear(site, *steps, ordered("CA|O1", accession="ACC1", step="S1"))
+    assert [row.state for row in rows(site)] == ["ATTACHED", "CANCELLED", "ATTACHED"]
+    hear(site, ordered("CA|O1"))
+
+    assert [row.state for row in rows(site)] == ["CANCELLED"] * 3
+
+
+@one_database
+def test_a_cancel_reaches_an_order_that_got_its_filler_number_later(site: Site) -> None:
+    words = {"accession": "ACC1", "reason": "^cough"}
+    hear(site, ordered("NW|O1", **words), ordered("SC|O1|F1", **words))
+    hear(site, ordered("CA|O1", accession="ACC1"))
+
+    assert states(site) == [(OrderState.CANCELLED, None)]
+
+
+@one_database
+def test_a_message_after_a_merge_is_of_the_order_that_came_before(site: Site) -> None:
+    site.take_in(film())
+    hear(site, order(number="O1"), merge("P1", "P9"))
+    hear(site, order(number="O1", patient="P9", reason="corrected"))
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    with reading(site.engine) as session:
+        assert ordering.reference_of(session, 1).reason == "corrected"
+    hear(site, order(number="O1", patient="P9", control="CA"))
+
+    assert states(site) == [(OrderState.CANCELLED, 1)]
+
+
+@one_database
+def test_a_message_that_only_tells_how_far_an_order_is_takes_nothing_away(site: Site) -> None:
+    site.take_in(film())
+    hear(site, WHOLE, ordered("SC|O1"))
+
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    (row,) = rows(site)
+    assert (row.filler_number, row.scheduled_step_id) == ("F1", "S1")
+    assert (row.indication, row.priority) == ("cough", "stat")
+    # Nor does it bring back what was cancelled.
+    hear(site, ordered("CA|O1"), ordered("OK|O1"))
+    assert states(site) == [(OrderState.CANCELLED, 1)]
+
+
+@one_database
+def test_of_several_examinations_under_one_number_that_of_the_accession_is_changed(
+    site: Site,
+) -> None:
+    hear(site, *(ordered(f"NW|O1|F{n}", accession=f"A{n}", reason="^old") for n in range(2)))
+    hear(site, ordered("XO|O1", accession="A1", reason="^new"), ordered("NW|O1", accession="A2"))
+
+    found = [(row.filler_number, row.accession_number, row.indication) for row in rows(site)]
+    assert found == [("F0", "A0", "old"), ("F1", "A1", "new"), ("", "A2", "")]
 
 
 @one_database
@@ -405,6 +544,34 @@ def test_a_message_that_fails_is_kept_and_can_be_played_again(
 
     assert [row[0] for row in outcomes(site)] == ["APPLIED", "APPLIED", "FAILED"]
     assert len(rows(site)) == 2
+
+
+@one_database
+def test_a_message_that_is_played_again_undoes_nothing_that_came_after_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("worker.orders.read_instructions", broken)
+        hear(site, WHOLE)
+    hear(site, ordered("CA|O1"))
+    with site.writing() as session:
+        messages.replay(session.get_one(Hl7Message, 1))
+    hear(site)
+
+    assert states(site) == [(OrderState.CANCELLED, None)]
+    assert outcomes(site)[0] == ("APPLIED", "order unchanged: a later message has changed it")
+
+
+@one_database
+def test_a_message_is_found_by_its_number_before_any_control_id(site: Site) -> None:
+    hear(site, order(control_id="2"), order(control_id="17"))
+
+    with reading(site.engine) as session:
+        found = [[row.id for row in messages.find(session, text)] for text in ("2", "17", "3")]
+    assert found == [[2], [2], []]
 
 
 @one_database
