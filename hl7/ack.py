@@ -6,6 +6,7 @@ Source: HL7 v2.5.1 2.9.2, 2.14.1 (MSA), table 0008.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -55,18 +56,36 @@ class Ack:
 def read_ack(data: bytes) -> Ack:
     """Return the answer that a message holds.
 
+    The answer counts, whatever set its words are in: many a system never fills MSH-18, or writes
+    there what no table knows. Words that cannot be read are left out.
+
     Raises:
         UnreadableMessageError: It holds none.
     """
-    message = parse(data)
-    code = message.text("MSA", 1).strip()
-    if code not in set(AckCode):
+    try:
+        message = parse(data)
+        code, control_id = message.text("MSA", 1), message.text("MSA", 2)
+        text = message.text("MSA", 3) or message.text("ERR", 8)
+    except UnreadableMessageError:
+        (code, control_id), text = _answer_in_ascii(data), ""
+    if code.strip() not in set(AckCode):
         raise UnreadableMessageError("The answer holds no MSA segment with a known code.")
-    return Ack(
-        code=AckCode(code),
-        control_id=message.text("MSA", 2).strip(),
-        text=message.text("MSA", 3) or message.text("ERR", 8),
-    )
+    return Ack(code=AckCode(code.strip()), control_id=control_id.strip(), text=text)
+
+
+def _answer_in_ascii(data: bytes) -> tuple[str, str]:
+    """Return MSA-1 and MSA-2 of an answer that cannot be decoded: both are ASCII in every set.
+
+    Raises:
+        UnreadableMessageError: It does not begin with MSH.
+    """
+    marks = read_header(data).delimiters
+    for line in re.split("[\r\n]", data.decode("latin-1")):
+        name, *fields = line.split(marks.field)
+        if name == "MSA":
+            code, control_id = (field.split(marks.component)[0] for field in [*fields, "", ""][:2])
+            return code, control_id
+    return "", ""
 
 
 def build_ack(

@@ -39,6 +39,8 @@ _DEFAULT_VERSION = "2.5.1"
 WRITTEN_VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
 # hl7apy takes a tenth of a millisecond for each part of a segment, an empty one too.
 _MOST_PARTS = 5000
+# Of the segments of a message that are read: some ten seconds. 200 orders have half as many.
+_MOST_PARTS_IN_ALL = 50_000
 # Segments of more letters than this, tickets and not texts, are not remembered.
 _LONGEST_KEPT_FORM = 1000
 # MSH-1 and MSH-2 are delimiters themselves.
@@ -122,6 +124,13 @@ def _write_text(text: str) -> str:
     return '""' if text is NULL else escape(text)
 
 
+@dataclass(kw_only=True)
+class _Allowance:
+    """How many parts of a message hl7apy may still take apart."""
+
+    parts: int = _MOST_PARTS_IN_ALL
+
+
 @dataclass(frozen=True, kw_only=True)
 class Er7Segment:
     """One segment as received; hl7apy reads it when a field is first asked for.
@@ -136,6 +145,7 @@ class Er7Segment:
     version: str = _DEFAULT_VERSION
     delimiters: Delimiters = DEFAULT
     charset: str = "utf-8"
+    _allowance: _Allowance = field(default_factory=_Allowance, repr=False, compare=False)
 
     def text(self, number: int, component: int = 1, *, subcomponent: int = 1, rep: int = 1) -> str:
         """Return the text of a component, unescaped; empty where there is none (all 1-based).
@@ -185,9 +195,15 @@ class Er7Segment:
         """Return the fields as hl7apy reads them, with tickets for texts, and texts by ticket."""
         marks = self.delimiters
         parts = (marks.field, marks.component, marks.repetition, marks.subcomponent)
-        if sum(map(self.line.count, parts)) > _MOST_PARTS:
+        count = sum(map(self.line.count, parts))
+        if count > _MOST_PARTS:
             raise UnreadableMessageError(
                 f"A segment of the message has more than {_MOST_PARTS} parts."
+            )
+        self._allowance.parts -= count
+        if self._allowance.parts < 0:
+            raise UnreadableMessageError(
+                f"The message's segments have more than {_MOST_PARTS_IN_ALL} parts in all."
             )
         atoms: list[str] = []
 
@@ -264,10 +280,16 @@ def parse(data: bytes, *, default_charset: str = "utf-8") -> Er7Message:
     declared = header[11].split(delimiters.component)[0] if len(header) > 11 else ""  # noqa: PLR2004 - MSH-12
     # An unknown version is read as the one that we speak ourselves.
     version = declared if declared in SUPPORTED_LIBRARIES else _DEFAULT_VERSION
+    allowance = _Allowance()
     return Er7Message(
         segments=tuple(
             Er7Segment(
-                name=line[:3], line=line, version=version, delimiters=delimiters, charset=charset
+                name=line[:3],
+                line=line,
+                version=version,
+                delimiters=delimiters,
+                charset=charset,
+                _allowance=allowance,
             )
             for line in lines
         )

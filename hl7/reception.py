@@ -14,7 +14,8 @@ import hashlib
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -193,7 +194,9 @@ class Reception:
             for waiting, what in zip(batch, kept, strict=True):
                 if what.is_key_repeated:
                     _log.warning("hl7_control_id_repeated", address=waiting.message.peer)
-                waiting.kept.set_result(what)
+                # Whose connection was cut meanwhile waits no longer; the others do.
+                with suppress(InvalidStateError):
+                    waiting.kept.set_result(what)
 
     def _keep_apart(self, batch: list[_Waiting], error: Exception, attempts: int) -> None:
         if isinstance(error, IntegrityError) and attempts > 0:
@@ -210,7 +213,8 @@ class Reception:
 def _fail(batch: list[_Waiting], error: Exception) -> None:
     _log.error("hl7_messages_not_kept", count=len(batch), exc_info=error)
     for waiting in batch:
-        waiting.kept.set_exception(error)
+        with suppress(InvalidStateError):
+            waiting.kept.set_exception(error)
 
 
 def _in_mode(header: Header, code: AckCode) -> AckCode:

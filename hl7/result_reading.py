@@ -141,12 +141,14 @@ class _Texts:
             self.addenda.setdefault(language, []).append(text)
 
 
-def verify_result(data: bytes, result: Result) -> None:
+def verify_result(data: bytes, result: Result, *, is_resent: bool = False) -> None:
     """Prove that a message says what it must, before it is sent.
 
     Args:
         data: What `build_oru` or `build_mdm` returned, or what was stored of it.
         result: What it must say.
+        is_resent: An earlier attempt made it, and the order may have come, changed or gone since:
+            its numbers must be those of one order, whichever.
 
     Raises:
         UnreadableMessageError: The bytes are no such message.
@@ -157,6 +159,7 @@ def verify_result(data: bytes, result: Result) -> None:
     if any(damage in data for damage in _DAMAGE):
         raise TextIntegrityError("The message holds a replacement character or '????'.")
     _compare_identity(content, result)
+    _compare_order(content, result, is_resent=is_resent)
     _compare_status(content, result)
     if content.event == Event.CANCEL:
         return
@@ -167,7 +170,7 @@ def verify_result(data: bytes, result: Result) -> None:
 
 
 def _compare_identity(content: ResultContent, result: Result) -> None:
-    header, order = result.header, result.order
+    header = result.header
     pairs = [
         ("Patient ID", content.patient_id, header.patient.id),
         ("Issuer of Patient ID", content.patient_issuer, header.patient.issuer),
@@ -179,14 +182,17 @@ def _compare_identity(content: ResultContent, result: Result) -> None:
     for name, got, wanted in pairs:
         if got != wanted.strip():
             raise TextIntegrityError(f"The message's {name} is not that of the study.")
-    # An order may have come since the message was made: it is found by the accession number then.
-    accession = header.accession_number.strip()
+
+
+def _compare_order(content: ResultContent, result: Result, *, is_resent: bool) -> None:
+    order, accession = result.order, result.header.accession_number.strip()
     numbers = (
-        ("placer", content.placer_numbers, order.placer_number.strip(), ""),
-        ("filler", content.filler_numbers, order.filler_number.strip() or accession, accession),
+        ("placer", content.placer_numbers, order.placer_number.strip()),
+        ("filler", content.filler_numbers, order.filler_number.strip() or accession),
     )
-    for name, found, known, without_order in numbers:
-        if found not in ({known}, {without_order}):
+    for name, found, known in numbers:
+        is_good = len(found) == 1 if is_resent else found == {known}
+        if not is_good:
             raise TextIntegrityError(f"The message's {name} order number is not the order's.")
 
 

@@ -11,6 +11,7 @@ outlasts that waits in the row, for seconds that double to minutes.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -98,8 +99,13 @@ def _attempt(parts: Parts, delivery: Delivery) -> Receipt:
     with reading(parts.engine) as session:
         source, content = source_of(parts, session, delivery)
     if content is None:
-        content = _keep(parts, delivery, destination.render(source), source)
-    destination.verify(content, source)
+        rendered = destination.render(source)
+        # Proved before it is kept: what is kept stays as it is, and the order may not.
+        destination.verify(rendered, source)
+        content = _keep(parts, delivery, rendered, source)
+        if content == rendered:
+            return _send(parts, destination, content)
+    destination.verify(content, replace(source, is_fixed=True))
     return _send(parts, destination, content)
 
 

@@ -8,6 +8,7 @@ may play it again after a fix (`taqrir hl7 replay`).
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
@@ -93,27 +94,33 @@ def follow_next(parts: Parts) -> bool:
         # Looked for without a lock first: there is nothing most of the time.
         if not messages.has_received(session):
             return False
-    message_id = 0
+        waiting = messages.next_received(session)
+    if waiting is None:
+        return False
     try:
+        # Read before anything is locked: a large message takes seconds, and all writers would wait.
+        instructions = read_instructions(
+            waiting.content, default_charset=parts.settings.orders.default_charset
+        )
         with writing(parts.engine) as session:
             message = messages.next_received(session)
-            if message is None:
-                return False
-            message_id = message.id
-            state, reason = _follow(parts, session, message)
+            if message is None or message.id != waiting.id:
+                # Another process was quicker, or an older message is played again.
+                return True
+            state, reason = _follow(parts, session, message, instructions)
             messages.finish(message, state, reason, at=parts.clock())
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001  the message's border: one never stops the next
-        _fail(parts, message_id, error)
+        _fail(parts, waiting.id, error)
     else:
         _log.info("hl7_message_followed", kind=state, count=len(reason.split("; ")))
     return True
 
 
-def _follow(parts: Parts, session: Session, message: Hl7Message) -> tuple[MessageState, str]:
-    charset = parts.settings.orders.default_charset
-    instructions = read_instructions(message.content, default_charset=charset)
+def _follow(
+    parts: Parts, session: Session, message: Hl7Message, instructions: Sequence[Instruction]
+) -> tuple[MessageState, str]:
     words = [_apply(parts, session, message, instruction) for instruction in instructions]
     if not words:
         return MessageState.IGNORED, "it asks nothing of us"
@@ -157,7 +164,10 @@ def _fail(parts: Parts, message_id: int, error: Exception) -> None:
     reason = str(error) if is_ours else f"unexpected {type(error).__name__}"
     _log.error("hl7_message_failed", code=type(error).__name__, exc_info=error)
     with writing(parts.engine) as session:
-        message = session.get_one(Hl7Message, message_id)
+        message = session.get_one(Hl7Message, message_id, with_for_update=True)
+        if message.state != MessageState.RECEIVED:
+            # Another process has said what became of it.
+            return
         messages.finish(message, MessageState.FAILED, reason, at=parts.clock())
         store.note(
             session, None, "hl7_message_failed", at=parts.clock(), actor=_ACTOR, message=message_id

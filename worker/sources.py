@@ -13,6 +13,7 @@ from core import ordering, store, versions
 from core.database import reading
 from core.drafting import ModelImage
 from core.errors import UnsupportedPixelsError
+from core.lifecycle import DeliveryState, Origin
 from core.report import (
     FrameReference,
     Language,
@@ -31,6 +32,7 @@ from worker.destinations.base import EarlierDocument, Source
 from worker.parts import Parts
 
 _DOCUMENTS = frozenset(("sr", "pdf", "sc", "ko"))
+_DOCUMENT_MESSAGE = "mdm"
 
 
 def source_of(parts: Parts, session: Session, delivery: Delivery) -> tuple[Source, bytes | None]:
@@ -95,6 +97,9 @@ def _predecessor(
     rows = versions.objects_out(session, draft.study_id, before=draft.report_version)
     same = (artifact.kind, artifact.language)
     found = [(a, d) for a, d in rows if (a.kind, a.language) == same]
+    if artifact.kind == _DOCUMENT_MESSAGE and draft.origin != Origin.WITHDRAWN:
+        taken = _taken_by(session, delivery)
+        found = [row for row in found if row[0].id in taken]
     if not found:
         return None
     own = set(
@@ -107,6 +112,20 @@ def _predecessor(
     newest, version = min(found, key=lambda row: row[0].id not in own)
     earlier = _earlier(newest, version)
     return replace(earlier, content=newest.content) if newest.id in own else earlier
+
+
+def _taken_by(session: Session, delivery: Delivery) -> frozenset[int]:
+    """Return the artifacts of a study that a destination has said yes to.
+
+    An edit of a document is for one that the information system knows by its number; an answer that
+    never came is no yes. What it may have is taken back all the same.
+    """
+    query = select(Delivery.artifact_id).where(
+        Delivery.study_id == delivery.study_id,
+        Delivery.destination == delivery.destination,
+        Delivery.state.in_((DeliveryState.SENT, DeliveryState.CONFIRMED)),
+    )
+    return frozenset(session.scalars(query))
 
 
 def _earlier(artifact: Artifact, draft: Draft) -> EarlierDocument:

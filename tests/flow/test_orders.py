@@ -20,7 +20,8 @@ from core.errors import TransitionError
 from core.lifecycle import DeliveryState, Event, MessageState, OrderState, State
 from core.order_tables import Hl7Message, Order, OutsideReport
 from hl7.er7 import parse
-from worker.orders import forget_old
+from hl7.orders import read_instructions
+from worker.orders import follow_next, forget_old
 
 
 def rows(site: Site) -> Sequence[Order]:
@@ -544,6 +545,44 @@ def test_a_message_that_fails_is_kept_and_can_be_played_again(
 
     assert [row[0] for row in outcomes(site)] == ["APPLIED", "APPLIED", "FAILED"]
     assert len(rows(site)) == 2
+
+
+def test_others_write_while_a_message_is_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = [order(number="2")]
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        if later:
+            keep(site, later.pop())
+        return read_instructions(*args, **kwargs)
+
+    monkeypatch.setattr("worker.orders.read_instructions", slow)
+    hear(site, order(number="1"))
+
+    assert [row[0] for row in outcomes(site)] == ["APPLIED", "APPLIED"]
+    assert [row.placer_number for row in rows(site)] == ["1", "2"]
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_message_that_a_quicker_process_followed_is_not_followed_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, is_readable: bool
+) -> None:
+    is_first = [True]
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        if is_first:
+            is_first.clear()
+            assert follow_next(site.parts)
+            if not is_readable:
+                raise RuntimeError("an older version of the program")
+        return read_instructions(*args, **kwargs)
+
+    monkeypatch.setattr("worker.orders.read_instructions", slow)
+    hear(site, order(number="1"))
+
+    with reading(site.engine) as session:
+        (row,) = messages.listed(session)
+    assert (row.state, row.attempts) == ("APPLIED", 1)
+    assert len(rows(site)) == 1
 
 
 @one_database

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness import ScriptedRis, Site, film, one_database
+import pytest
+from harness import ScriptedRis, Site, a_finding, film, one_database
+from harness.feed import hear, order
 from harness.scripted_web import ScriptedWeb
 
+from core import outbox, store
 from core.lifecycle import DeliveryState, State
 from core.report import Language
 from hl7.ack import AckCode
 from hl7.er7 import parse
 from hl7.fhir import read_report
 from hl7.result_reading import read_result
+from worker.destinations.ris import RisDestination
+from worker.withdrawal import withdraw
 
 PENDING, SENT, PARKED = DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.PARKED
 
@@ -74,6 +79,97 @@ def test_late_images_make_an_edit_of_the_document_that_the_ris_has(
         assert len({message.text("TXA", 12) for message in read}) == 1
         assert ris.received[1] == ris.received[2]
         assert site.are_all(SENT)
+
+
+@one_database
+@pytest.mark.parametrize("answer", [None, AckCode.AE, AckCode.AR])
+def test_a_document_that_the_ris_did_not_take_is_begun_and_not_edited(
+    make_site: Callable[..., Site], answer: AckCode | None
+) -> None:
+    with ScriptedRis([answer]) as ris:
+        site = make_site(rules=ris_of(ris.port, "message = 'MDM'"))
+        first = film()
+        site.take_in(first)
+        site.deliver_due()
+        site.take_in(film(first.StudyInstanceUID, value=7))
+        site.clock.advance(hours=1)
+        site.deliver_due()
+
+        read = [parse(message) for message in ris.received]
+        assert [message.text("MSH", 9, 2) for message in read] == ["T02", "T02"]
+        assert [m.text("TXA", 12) for m in read] == [m.text("MSH", 10) for m in read]
+
+
+@one_database
+def test_a_document_that_the_ris_may_have_is_taken_back_by_its_number(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis([None]) as ris:
+        site = make_site(rules=ris_of(ris.port, "message = 'MDM'"))
+        first = film()
+        site.take_in(first)
+        site.deliver_due()
+        site.drafter.script.append((a_finding(),))
+        site.take_in(film(first.StudyInstanceUID, value=7))
+        with site.writing() as session:
+            assert withdraw(session, site.parts, store.get(session, 1, lock=True))
+        site.clock.advance(hours=1)
+        site.deliver_due()
+
+        read = [parse(message) for message in ris.received]
+        assert [message.text("MSH", 9, 2) for message in read] == ["T02", "T11"]
+        assert len({message.text("TXA", 12) for message in read}) == 1
+
+
+@pytest.mark.parametrize("message", ["ORU", "MDM"])
+@pytest.mark.parametrize(
+    ("before", "since"),
+    [
+        ([], order(number="O1")),
+        ([order(number="O1")], order(number="O2")),
+        ([order(number="O1")], order(number="O1", control="CA")),
+    ],
+    ids=["comes", "is joined", "is cancelled"],
+)
+def test_a_result_that_was_tried_goes_out_as_it_is_whatever_becomes_of_its_order(
+    make_site: Callable[..., Site], before: list[bytes], since: bytes, message: str
+) -> None:
+    with ScriptedRis([None]) as ris:
+        site = make_site(rules=ris_of(ris.port, f"message = '{message}'"))
+        hear(site, *before)
+        site.take_in(film())
+        site.deliver_due()
+        hear(site, since)
+        site.clock.advance(hours=1)
+        site.deliver_due()
+
+        assert site.are_all(SENT)
+        assert len(ris.received) == 2
+        assert len(set(ris.received)) == 1
+
+
+@one_database
+def test_a_message_of_another_order_is_not_sent_and_is_made_again(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(rules=ris_of(ris.port, ""))
+        hear(site, order(number="O1"))
+        site.take_in(film())
+        made = RisDestination.render
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                RisDestination, "render", lambda *args: made(*args).replace(b"|O1|", b"|O2|")
+            )
+            site.deliver_due()
+
+        assert (site.states(), ris.received) == ([PARKED], [])
+        assert "placer order number" in site.reason()
+        with site.writing() as session:
+            outbox.retry_parked(session, 1, at=site.clock(), actor="operator")
+        site.deliver_due()
+        assert site.are_all(SENT)
+        assert parse(ris.received[0]).text("ORC", 2) == "O1"
 
 
 @one_database

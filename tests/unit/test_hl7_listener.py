@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sqlalchemy import event, select, text
 
 from core import database, migration
 from core.clock import utcnow
-from core.database import reading
+from core.database import reading, writing
 from core.errors import SettingsError
 from core.lifecycle import MessageState
 from core.order_tables import Hl7Message
@@ -26,6 +27,7 @@ from hl7.ack import Ack, read_ack
 from hl7.er7 import parse
 from hl7.frame import FrameReader, frame
 from hl7.listener import OrdersListener
+from hl7.reception import Reception
 
 Start = Callable[..., "Listening"]
 
@@ -256,6 +258,31 @@ def test_one_message_that_the_database_refuses_holds_up_no_other(start: Start) -
 
     assert [ack.code for ack in acks] == ["AA", "AE", "AA", "AA"]
     assert [row.control_id for row in here.rows()] == ["1", "2", "3"]
+
+
+def test_whoever_waits_no_longer_holds_up_no_other(start: Start) -> None:
+    here = start()
+    reception = Reception(here.engine, here.settings.orders)
+    reception.start()
+
+    async def take() -> Sequence[bytes]:
+        with writing(here.engine) as session:
+            # Nothing is committed while this writer is at it.
+            session.execute(text("SELECT 1"))
+            gone = asyncio.create_task(reception.take([order(control_id="1")], "127.0.0.1"))
+            await asyncio.sleep(0.3)
+            other = asyncio.create_task(reception.take([order(control_id="2")], "127.0.0.1"))
+            await asyncio.sleep(0.3)
+            gone.cancel()
+            with suppress(asyncio.CancelledError):
+                await gone
+        return await asyncio.wait_for(other, 20)
+
+    (answer,) = asyncio.run(take())
+    reception.stop()
+
+    assert read_ack(answer).code == "AA"
+    assert [row.control_id for row in here.rows()] == ["1", "2"]
 
 
 def test_without_peers_only_this_machine_may_come_in(start: Start) -> None:

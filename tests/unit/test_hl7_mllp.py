@@ -76,6 +76,30 @@ def test_a_positive_answer_is_delivery(code: str) -> None:
     assert "stored" not in repr(ack)
 
 
+@pytest.mark.parametrize(
+    ("header", "end"),
+    [
+        ("MSH|^~\\&|RIS", "|تم"),
+        ("MSH|^~\\&|RIS|مستشفى|TAQRIR||20260101||ACK|9|P|2.3", ""),
+        ("MSH|^~\\&|RIS|HOSP|TAQRIR||20260101||ACK|9|P|2.5.1||||||UNICODE UTF-8", "|تم"),
+        ("MSH|^~\\&|RIS|HOSP|TAQRIR||20260101||ACK|9|P|2.5.1||||||ISO IR6", "|stored"),
+        ("MSH|^~\\&|RIS", "^x\rERR" + "|^" * 6000),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\r", "\n", "\r\n"])
+def test_an_answer_counts_whatever_its_words_are_written_in(
+    header: str, end: str, line_end: str
+) -> None:
+    for code, is_good in (("AA", True), ("AE", False)):
+        text = f"{header}\rMSA|{code}|ID-1{end}\r".replace("\r", line_end)
+        with peer(saying(frame(text.encode("cp1256")))) as port:
+            if is_good:
+                assert send("127.0.0.1", port, MESSAGE).control_id == "ID-1"
+            else:
+                with pytest.raises(TransientError, match=code):
+                    send("127.0.0.1", port, MESSAGE)
+
+
 def test_an_answer_in_pieces_is_put_together() -> None:
     whole = answered("AA")
     with peer(saying(*(whole[i : i + 5] for i in range(0, len(whole), 5)))) as port:
@@ -145,7 +169,8 @@ def test_an_answer_to_another_message_is_not_ours(answer: bytes) -> None:
         frame(b"MSH|^~\\&|RIS\rMSA||ID-1\r"),
         frame(b"MSH|^~\\&|RIS\rMSA|YES|ID-1\r"),
         frame(MESSAGE),
-        frame("MSH|^~\\&|RIS\rMSA|AA|ID-1|تم\r".encode("cp1256")),
+        frame("MSH|^~\\&|RIS\rMSA|تم|ID-1\r".encode("cp1256")),
+        frame("MSH|^~\\&|RIS|تم\r".encode("cp1256")),
     ],
 )
 def test_garbage_is_no_delivery_and_a_person_is_told(garbage: bytes) -> None:

@@ -266,6 +266,23 @@ def test_a_segment_of_a_million_parts_is_refused_at_once(mark: str) -> None:
         read_instructions(message("ORM^O01", PID + mark * 1_000_000, "ORC|NW|1"))
 
 
+def test_many_large_segments_are_refused_together() -> None:
+    # Of one that is as large as it may be, each: the time of one is bounded, so is that of all.
+    large = ["OBX|1|TX|19005-8||" + "|" * 4900] * 11
+    report = seg("OBR", {3: "ACC1", 25: "F"})
+    assert len(read_instructions(message("ORU^R01", PID, report, *large[:9]))) == 1
+    with pytest.raises(UnreadableMessageError, match="in all"):
+        read_instructions(message("ORU^R01", PID, report, *large))
+
+
+def test_the_most_orders_of_a_message_are_not_too_many_parts() -> None:
+    fields = dict.fromkeys(range(4, 32), "a^b^c")
+    segments: list[str] = []
+    for n in range(200):
+        segments += [f"ORC|NW|{n}^RIS", seg("OBR", fields | {18: f"A{n}"}), "TQ1|1||||||||R"]
+    assert len(read_instructions(message("ORM^O01", PID, *segments))) == 200
+
+
 def test_random_bytes_are_refused_or_understood_never_a_crash() -> None:
     draw = random.Random(7)  # noqa: S311  to be wrong at random, and the same each time
     sound = [sample.content for sample in SAMPLES]

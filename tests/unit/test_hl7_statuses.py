@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from harness.result_samples import AR, EN, ENVELOPE, ORDER, REPORT, result_of, signed, withdrawn
 
 from core.errors import PermanentError, TextIntegrityError
+from core.orders import OrderReference
 from core.report import Report, ReportStatus, SectionKind
 from hl7.er7 import parse
 from hl7.mdm import build_mdm, next_document
 from hl7.oru import build_oru
-from hl7.result import Result
+from hl7.result import Envelope, Result
 from hl7.result_reading import read_result, verify_result
 
 CORRECTED = signed(status=ReportStatus.CORRECTED)
@@ -136,14 +139,27 @@ def test_a_destination_that_takes_no_language_of_the_report_gets_nothing() -> No
             result_of(report, languages=(EN,))
 
 
-def test_a_message_made_before_its_order_came_is_still_good_and_one_of_another_order_is_not() -> (
-    None
-):
-    verify_result(build_oru(result_of(REPORT), ENVELOPE), result_of(REPORT, order=ORDER))
-    data = build_oru(result_of(REPORT, order=ORDER), ENVELOPE)
-    for other in (replace(ORDER, placer_number="PL2"), replace(ORDER, filler_number="FI2")):
+@pytest.mark.parametrize("build", [build_oru, build_mdm])
+def test_a_message_names_its_order_and_once_it_is_fixed_one_order_whichever(
+    build: Callable[[Result, Envelope], bytes],
+) -> None:
+    placer, filler = replace(ORDER, placer_number="PL2"), replace(ORDER, filler_number="FI2")
+    orders = (ORDER, placer, filler, OrderReference())
+    for made, known in itertools.permutations(orders, 2):
+        data = build(result_of(REPORT, order=made), ENVELOPE)
+        verify_result(data, result_of(REPORT, order=made))
+        verify_result(data, result_of(REPORT, order=known), is_resent=True)
         with pytest.raises(TextIntegrityError, match="order number"):
-            verify_result(data, result_of(REPORT, order=other))
+            verify_result(data, result_of(REPORT, order=known))
+
+
+@pytest.mark.parametrize("number", [b"PL1", b"FI1"])
+def test_a_fixed_message_that_names_two_orders_is_caught(number: bytes) -> None:
+    result = result_of(REPORT, order=ORDER)
+    data = build_oru(result, ENVELOPE)
+    assert data.count(number) == 2
+    with pytest.raises(TextIntegrityError, match="order number"):
+        verify_result(data.replace(number, b"OTHER", 1), result, is_resent=True)
 
 
 # As a document

@@ -80,6 +80,7 @@ class Source:
         predecessor: The newest earlier object of the same kind and language that a peer has.
         drafts_out: What a rejection names, as `Issue.has_drafts_out` means it.
         evidence: All images of the study, for a final report.
+        is_fixed: An earlier attempt made the bytes, of the order as it was then.
         load_images: Makes the pictures that the model saw; those that can no longer be read are
             left out.
     """
@@ -95,6 +96,7 @@ class Source:
     order: OrderReference = field(default_factory=OrderReference)
     drafts_out: tuple[EarlierDocument, ...] = ()
     evidence: tuple[DocumentReference, ...] = ()
+    is_fixed: bool = False
     load_images: Callable[[], Sequence[ModelImage]] = field(default=_no_images, repr=False)
 
 

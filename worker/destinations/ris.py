@@ -57,10 +57,11 @@ class RisDestination:
         return build_oru(result, envelope)
 
     def verify(self, content: bytes, source: Source) -> None:
-        """Compare a message with report, study and order."""
+        """Compare a message with report, study and, before it is fixed, order."""
         # The pages were proved when they were made, and stay as they are.
         pdf = read_result(content).pdf if self._ris.pdf else None
-        verify_result(content, replace(self._result(source), pdf=pdf))
+        result = replace(self._result(source), pdf=pdf)
+        verify_result(content, result, is_resent=source.is_fixed)
 
     def send(self, content: bytes) -> Receipt:
         """Send a message and wait for its acknowledgement."""
