@@ -14,7 +14,7 @@ from cli.options import as_json, open_database, print_json, with_settings
 from core import store
 from core.database import reading
 from core.errors import SettingsError
-from core.report import Language
+from core.report import Language, Report
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -160,7 +160,6 @@ def sign(
     the version is not the current one, or the study is not IN_REVIEW.
     """
     from worker import signing
-    from worker.report_file import read_report
 
     return signing.sign(
         parts,
@@ -168,7 +167,7 @@ def sign(
         version=version,
         languages=_chosen(languages),
         reader=reader,
-        edited=read_report(file.read_bytes(), version=version) if file else None,
+        edited=_edited(parts, study, version, file) if file else None,
     )
 
 
@@ -188,7 +187,6 @@ def correct(
 ) -> Decision:
     """Sign another text in the place of a signed report."""
     from worker import signing
-    from worker.report_file import read_report
 
     return signing.correct(
         parts,
@@ -196,7 +194,7 @@ def correct(
         version=version,
         languages=_chosen(languages),
         reader=reader,
-        edited=read_report(file.read_bytes(), version=version),
+        edited=_edited(parts, study, version, file),
     )
 
 
@@ -236,6 +234,14 @@ def reject(parts: Parts, study: int, *, version: int, reader: Reader, reason: st
     from worker import signing
 
     return signing.reject(parts, study, version=version, reader=reader, reason=reason)
+
+
+def _edited(parts: Parts, study: int, version: int, file: Path) -> Report:
+    from worker.report_file import read_report
+
+    with reading(parts.engine) as session:
+        study_uid = store.get(session, study).study_uid
+    return read_report(file.read_bytes(), version=version, study_uid=study_uid)
 
 
 def _chosen(languages: tuple[str, ...]) -> tuple[Language, ...]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from core import outbox, patients, store
 from core.index_rows import ADMITTED_IMAGE, IndexRows, StudyEntry
-from core.lifecycle import Event, State
+from core.lifecycle import DECIDED, Event, State
 from core.received import Admission, Outcome, ReceivedInstance
 from core.tables import Instance, Study
 
@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _URGENT = "stat"
+_OTHER_PATIENT = "it names another patient than the study; its attributes were not taken"
 
 
 def record(session: Session, received: ReceivedInstance, *, actor: str = "node") -> Outcome:
@@ -117,12 +118,26 @@ class _Batch:
 
     def _take_attributes(self, study: StudyEntry, received: ReceivedInstance) -> None:
         if received.study != study.newest:
-            _take_attributes(study.row, received)
-            patients.identify(self._session, study.row)
+            if self._is_of_another_patient(study.row, received):
+                self._note("other_patient_noted", study, received, reason=_OTHER_PATIENT)
+            else:
+                _take_attributes(study.row, received)
+                patients.identify(self._session, study.row)
             study.newest = received.study
         reason = received.text_problem
         if reason and self._rows.is_first_text_problem(study, reason):
             self._note("text_problem", study, received, reason=reason)
+
+    def _is_of_another_patient(self, row: Study, received: ReceivedInstance) -> bool:
+        """Tell whether an object would give what a person decided on to another patient.
+
+        What was signed, and the withdrawal of what was rejected, stay with the patient whom the
+        person read of; only the information system can say that it is another number's by now.
+        Before a decision the newest object is believed: a conflict is withheld.
+        """
+        if row.state not in DECIDED:
+            return False
+        return patients.is_another(self._session, row, received.study.patient)
 
     def _take_image(self, study: StudyEntry, received: ReceivedInstance) -> Outcome:
         _take_admission(study, received.admission)
@@ -132,7 +147,7 @@ class _Batch:
             return Outcome.STORED
         self._rows.flush()
         changes: dict[str, Any] = {"last_instance_at": at}
-        if row.state in {State.SIGNED, State.REJECTED}:
+        if row.state in DECIDED:
             changes["needs_addendum"] = True
         else:
             changes |= {

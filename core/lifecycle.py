@@ -25,6 +25,10 @@ class State(StrEnum):
     IGNORED = "IGNORED"
 
 
+# A person has decided on the report of one patient, and nothing is drafted any more.
+DECIDED = frozenset((State.SIGNED, State.REJECTED))
+
+
 class Event(StrEnum):
     """What can happen to a study."""
 

@@ -111,6 +111,18 @@ def patient_of(study: Study) -> Patient:
     )
 
 
+def is_another(session: Session, study: Study, patient: Patient) -> bool:
+    """Tell whether a patient, after known merges, is another than the one of a study's row.
+
+    Without a number only the very same words are the same patient. A row that names nobody, as a
+    purge leaves it, is nobody else's.
+    """
+    known, other = patient_of(study), current(session, patient)
+    if known in (Patient(), other):
+        return False
+    return not agree((known.id, known.issuer), (other.id, other.issuer))
+
+
 def _find(session: Session, patient: Patient) -> PatientIdentity | None:
     """Return what is known of a number; None too where an authority is missing and several fit.
 

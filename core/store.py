@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from core import patients
 from core.errors import TransitionError
-from core.lifecycle import Event, State, next_state
+from core.lifecycle import DECIDED, Event, State, next_state
 from core.report import Patient, StudyHeader
 from core.tables import AuditEvent, Draft, Heartbeat, Instance, Series, Study
 
@@ -248,6 +248,9 @@ def has_patient_conflict(session: Session, study: int) -> bool:
 
     Different Patient IDs do, an empty one beside a filled one too; different issuers do where both
     are given. Numbers that were merged are one. Names and birth dates are never compared.
+
+    Once a person has decided, the patient of the decision counts too: all objects may have come
+    again under another number.
     """
     rows = session.execute(
         select(Instance.patient_id, Instance.patient_issuer)
@@ -255,6 +258,9 @@ def has_patient_conflict(session: Session, study: int) -> bool:
         .distinct()
     ).all()
     known = [patients.current(session, Patient(id=row[0], issuer=row[1])) for row in rows]
+    decided = get(session, study)
+    if rows and decided.state in DECIDED:
+        known.append(patients.patient_of(decided))
     return len({p.id for p in known}) > 1 or len({p.issuer for p in known if p.issuer}) > 1
 
 

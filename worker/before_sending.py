@@ -1,6 +1,8 @@
 """The last look before each send: is it still true, and is it still the same patient?
 
 * A version that is no longer the study's current one is dropped.
+* Where the study's objects name different patients, nothing is sent but what takes a draft back: a
+  final report would even list the other patient's images. The delivery is parked, for a person.
 * A study that has somebody's final report by now needs no draft: it ends, and so does its draft.
 * Where patient or study attributes changed before the first attempt, the object is rendered with
   what is known now. After it the bytes are fixed, since a peer may have them: the same text goes
@@ -16,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from core import ordering, store, versions
 from core.database import reading, writing
+from core.errors import PatientConflictError
 from core.lifecycle import Origin, State
 from core.log import log
 from core.report import from_json, standing
@@ -24,19 +27,35 @@ from dicom_node.final_reports import is_final_report, may_be_report
 from worker.issuing import issue
 from worker.parts import Parts
 from worker.sources import header_for
+from worker.withdrawal import keep_patient
 
 _log = log(__name__)
 _STALE = "the draft was superseded or withheld before it was sent"
 _FINAL = "the study has a final report by now"
+_CONFLICT = (
+    "patient conflict: objects of this Study Instance UID name different patients; correct "
+    "them and send them again, then `taqrir retry`"
+)
 _CHANGED = "patient or study attributes changed after the first attempt"
 
 
 def look(parts: Parts, delivery: Delivery) -> str:
-    """Return why a delivery is not to be sent, empty where it is; act on what was found."""
+    """Return why a delivery is not to be sent, empty where it is; act on what was found.
+
+    Raises:
+        PatientConflictError: The study's objects name different patients.
+    """
     with reading(parts.engine) as session:
         draft = session.get_one(Draft, delivery.draft_id)
         if not versions.is_current(session, draft):
             return _STALE
+        has_conflict = store.has_patient_conflict(session, draft.study_id)
+    if has_conflict and draft.origin != Origin.WITHDRAWN:
+        raise PatientConflictError(_CONFLICT)
+    if has_conflict:
+        keep_patient(parts, draft.id)
+    with reading(parts.engine) as session:
+        draft = session.get_one(Draft, delivery.draft_id)
         final = _final_report(parts, session, draft)
         has_changed = _has_changed(session, draft)
     if final:

@@ -23,24 +23,31 @@ def report_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def read_report(data: bytes, *, version: int) -> Report:
+def read_report(data: bytes, *, version: int, study_uid: str) -> Report:
     """Return the report in a file: the report alone, or all that `show --json` prints of a study.
 
+    A report alone does not say whose it is; who signs it compares its frames with the draft's.
+
     Raises:
-        SigningRefusedError: It is neither.
+        SigningRefusedError: It is neither, or it is of another study.
     """
     if len(data) > MOST_BYTES:
         raise SigningRefusedError("The file is too large to be a report.")
     try:
         found = json.loads(data.decode("utf-8-sig"))
+        told_uid = study_uid
         if "drafts" in found:
+            told_uid = found["study_uid"]
             [found] = [d["report"] for d in found["drafts"] if d["report_version"] == version]
-        return from_json(json.dumps(found))
+        report = from_json(json.dumps(found))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise SigningRefusedError(
             f"The file holds no report of version {version}: it takes what `taqrir show --json` "
             "prints, and docs/report.schema.json says how it is built."
         ) from None
+    if told_uid != study_uid:
+        raise SigningRefusedError(f"The file is of another study, not of {study_uid}.")
+    return report
 
 
 if __name__ == "__main__":

@@ -47,6 +47,10 @@ def signed_report(
         raise SigningRefusedError("Name each language that is signed once, at least one.")
     if missing := [language for language in languages if language not in present]:
         raise SigningRefusedError(f"The report has no text in {', '.join(missing)}.")
+    if edited is not None and _frames(edited) != _frames(report):
+        raise SigningRefusedError(
+            "The edited report names other frames than the draft: it was written on other images."
+        )
     _require_sections_once(edited or report)
     edits = _edits(report, edited or report, languages)
     narratives = report.narratives
@@ -73,6 +77,10 @@ def signed_report(
         reasons = " ".join(finding.message for finding in signed.blocking)
         raise SigningRefusedError(f"English and Arabic say different things: {reasons}")
     return signed, edits
+
+
+def _frames(report: Report) -> list[tuple[str, int]]:
+    return [(frame.sop_instance_uid, frame.frame_number) for frame in report.frames]
 
 
 def _require_sections_once(report: Report) -> None:

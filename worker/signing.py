@@ -26,6 +26,7 @@ from core.report import (
     Report,
     ReportStatus,
     from_json,
+    standing,
 )
 from core.tables import Draft, Study
 from dicom_node.sr_reading import check_text
@@ -91,11 +92,12 @@ def sign(
     longer fits and is withdrawn.
 
     Raises:
-        SigningRefusedError: The version is not the current one, the study is not in review, or the
-            text may not be signed.
+        SigningRefusedError: The version is not the current one, the study is not in review, its
+            objects name different patients, or the text may not be signed.
     """
     with writing(parts.engine) as session:
         row, draft = _look(session, study, version, State.IN_REVIEW)
+        _require_one_patient(session, row)
         if draft.origin not in _DRAFTS:
             raise SigningRefusedError(f"Version {version} is no draft.")
         report = from_json(draft.report)
@@ -132,6 +134,7 @@ def correct(
     """
     with writing(parts.engine) as session:
         row, draft = _look(session, study, version, State.SIGNED)
+        _require_one_patient(session, row)
         report = from_json(draft.report)
         signed, edits = signed_report(
             parts, report, edited, languages, reader, status=ReportStatus.CORRECTED
@@ -158,7 +161,7 @@ def addend(
     """Add to a signed report, in some languages.
 
     Raises:
-        SigningRefusedError: As `sign`; or there is nothing to add.
+        SigningRefusedError: As `sign`; or there is nothing to add, or a language is not signed.
     """
     languages = tuple(language for language in Language if language in texts)
     if not languages or not all(texts[language].strip() for language in languages):
@@ -167,7 +170,13 @@ def addend(
         check_text(text)
     with writing(parts.engine) as session:
         row, draft = _look(session, study, version, State.SIGNED)
+        _require_one_patient(session, row)
         report = from_json(draft.report)
+        if unsigned := [one for one in languages if not standing(report.status_of(one)).is_final]:
+            raise SigningRefusedError(
+                f"The report is not signed in {', '.join(unsigned)}: an addendum takes the "
+                "languages that are signed, for the others no final document would hold it."
+            )
         addendum = Addendum(
             texts=tuple((language, texts[language]) for language in languages),
             signature=signature_of(parts, reader, languages),
@@ -236,6 +245,18 @@ def _look(session: Session, study: int, version: int, state: State) -> tuple[Stu
             "Read it, then decide on it."
         )
     return row, draft
+
+
+def _require_one_patient(session: Session, row: Study) -> None:
+    """Refuse to sign for one patient what may be another's; a draft may be rejected all the same.
+
+    Raises:
+        SigningRefusedError: The study's objects name different patients.
+    """
+    if store.has_patient_conflict(session, row.id):
+        raise SigningRefusedError(
+            "The study's objects name different patients: correct them and send them again first."
+        )
 
 
 def _record(session: Session, parts: Parts, made: _Version) -> Decision:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session, aliased
 
 from core import store, versions
 from core.database import reading, writing
-from core.lifecycle import DeliveryState, Origin, State
+from core.lifecycle import DECIDED, DeliveryState, Origin, State
 from core.log import log
 from core.report import ReportStatus, from_json, standing
 from core.tables import Artifact, Delivery, Draft, Study
@@ -134,6 +134,19 @@ def withdraw(session: Session, parts: Parts, study: Study) -> bool:
     )
     _log.info("draft_withdrawn", study=study.id, state=study.state)
     return True
+
+
+def keep_patient(parts: Parts, withdrawal: int) -> None:
+    """Let a withdrawal bear the patient of what it takes back, whoever came into the study since.
+
+    The row of a study that a person decided on still names that patient.
+    """
+    with writing(parts.engine) as session:
+        draft = session.get_one(Draft, withdrawal)
+        study = store.get(session, draft.study_id, lock=True)
+        if "header" not in draft.changes and study.state not in DECIDED:
+            out = versions.objects_out(session, study.id, before=draft.report_version)
+            draft.changes = {**draft.changes, **_header_of(out)}
 
 
 def _holders(session: Session, out: Sequence[tuple[Artifact, Draft]]) -> set[str]:

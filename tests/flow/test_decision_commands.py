@@ -95,10 +95,36 @@ def test_a_stale_version_and_a_file_that_is_no_report_are_refused(site: Site) ->
     assert isinstance(stale.exception, SigningRefusedError)
     for content in (b"", b"[]", b"{", b"7", b'{"drafts": []}', b"\xff", b"[" * 100_000):
         with pytest.raises(SigningRefusedError, match="holds no report of version 1"):
-            read_report(content, version=1)
+            read_report(content, version=1, study_uid="1.2")
     with pytest.raises(SigningRefusedError, match="too large"):
-        read_report(b" " * (9 << 20), version=1)
+        read_report(b" " * (9 << 20), version=1, study_uid="1.2")
     assert site.state() is State.IN_REVIEW
+
+
+def test_the_file_of_another_study_is_refused(site: Site) -> None:
+    site.take_in(film(PatientID="P2", PatientName="Other^Patient", AccessionNumber="ACC8"))
+    shown = json.loads(_run(site, "show", "ACC8", "--json").stdout)
+    file = site.folder / "report.json"
+    sign = ("sign", "ACC7", "--draft", "1", "--language", "en", *READER, "--report", str(file))
+
+    for content, words in (
+        (shown, "The file is of another study"),
+        (shown["drafts"][0]["report"], "other frames"),
+    ):
+        file.write_text(json.dumps(content), encoding="utf-8")
+        result = _run(site, *sign)
+        assert isinstance(result.exception, SigningRefusedError)
+        assert words in str(result.exception)
+    assert site.state(1) is State.IN_REVIEW
+    sign_own = ("sign", "ACC8", "--draft", "1", "--language", "en", *READER)
+    assert _run(site, *sign_own, "--report", str(file)).exit_code == 0
+
+    correct = ("correct", "ACC8", "--draft", "2", "--language", "en", *READER)
+    shown = _run(site, "show", "ACC7", "--json").stdout.replace("A normal", "An ordinary")
+    file.write_text(shown, encoding="utf-8")
+    result = _run(site, *correct, "--report", str(file))
+    assert isinstance(result.exception, SigningRefusedError)
+    assert len(site.drafts(2)) == 2
 
 
 def test_a_draft_is_rejected_at_the_command_line(site: Site) -> None:
@@ -118,7 +144,7 @@ def test_the_schema_on_the_page_is_the_codes_and_what_show_prints_fits_it(site: 
     schema = report_schema()
     assert set(shown) <= set(schema["properties"])
     assert set(schema["required"]) <= set(shown)
-    read = read_report(json.dumps(shown).encode(), version=1)
+    read = read_report(json.dumps(shown).encode(), version=1, study_uid="1.2")
     assert isinstance(read, Report)
     assert read == from_json(site.drafts()[0].report)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -15,10 +16,21 @@ from harness import (
     one_database,
     report_object,
 )
+from harness.retained import age, purge
+from harness.scripted_pacs import abort
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 
-from core import store
-from core.errors import TransitionError
+from core import merges, outbox, store
+from core.errors import PermanentError, SigningRefusedError, TransitionError
 from core.lifecycle import DeliveryState, Event, State
+from core.report import Language, Patient
+from worker.signing import Reader, addend, reject, sign
+from worker.sweep import sweep_once
+
+EN, AR = Language.EN, Language.AR
+READER = Reader(name="Darwish^Mona", id="R7", account="mona")
+_LATER = 0xA700
 
 
 def _is_withheld_for_conflict(site: Site) -> bool:
@@ -221,3 +233,171 @@ def test_what_was_on_its_way_when_the_conflict_came_is_known_to_have_arrived(
         assert _is_withheld_for_conflict(site)
         states = [state for _, _, state in site.delivery_states()]
         assert states == [DeliveryState.SENT, DeliveryState.DROPPED]
+
+
+# Once a person has decided
+
+
+def _signed(make_site: Callable[..., Site], pacs: ScriptedPacs, image: Dataset) -> Site:
+    """Return a site whose archive did not take what was signed yet."""
+    site = make_site(pacs={"main": pacs.port})
+    site.take_in(image)
+    sign(site.parts, 1, version=1, languages=(EN, AR), reader=READER)
+    return site
+
+
+def _deliver_later(site: Site) -> None:
+    site.clock.advance(hours=1)
+    site.deliver_due()
+
+
+def _sent(site: Site) -> list[tuple[str, str]]:
+    """Return whom each object that an archive has is of, and what it is."""
+    documents = [
+        dcmread(BytesIO(artifact.content))
+        for delivery, artifact in site.deliveries()
+        if delivery.state == DeliveryState.SENT and artifact.content
+    ]
+    return [(str(d.PatientID), d.SeriesDescription.split()[0]) for d in documents]
+
+
+def _retry(site: Site) -> None:
+    with site.writing() as session:
+        outbox.retry_parked(session, 1, at=site.clock(), actor="operator")
+    _deliver_later(site)
+
+
+@pytest.mark.parametrize("is_image", [True, False])
+@pytest.mark.parametrize("was_tried", [True, False])
+def test_a_signed_report_never_goes_out_as_another_patients(
+    make_site: Callable[..., Site], *, is_image: bool, was_tried: bool
+) -> None:
+    with ScriptedPacs([abort] if was_tried else []) as pacs:
+        image = film()
+        site = _signed(make_site, pacs, image)
+        if was_tried:
+            site.deliver_due()
+        make = film_of_another_patient if is_image else report_object
+        stray = make(image.StudyInstanceUID)
+        stray.PatientID, stray.PatientName = "P2", "Other^Patient"
+        before = len(pacs.received)
+        site.receive(stray)
+
+        study = site.study()
+        assert (study.patient_id, study.patient_name) == ("P1", "Test^Patient")
+        assert (site.state(), study.needs_addendum) == (State.SIGNED, is_image)
+        assert site.events().count("other_patient_noted") == 1
+        _deliver_later(site)
+        assert len(pacs.received) == before
+        assert len(site.drafts()) == 2
+        assert site.states()[2:] == [DeliveryState.PARKED] * 2
+        assert "name different patients" in site.reason(2)
+        with pytest.raises(SigningRefusedError, match="different patients"):
+            addend(site.parts, 1, version=2, texts={EN: "More."}, reader=READER)
+
+        # The archive corrects the stray object and sends it again.
+        stray.PatientID, stray.PatientName = "P1", "Test^Patient"
+        site.receive(stray)
+        _retry(site)
+        assert {patient for patient, _ in _sent(site)} == {"P1"}
+        addend(site.parts, 1, version=2, texts={EN: "More."}, reader=READER)
+        site.deliver_due()
+        assert len(_sent(site)) == 4
+        assert {patient for patient, _ in _sent(site)} == {"P1"}
+        assert b"P2" not in b"".join(pacs.received)
+
+
+def test_the_withdrawal_of_a_rejected_draft_bears_the_patient_of_the_draft(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs([0x0000, 0x0000, _LATER]) as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        image = film()
+        site.take_in(image)
+        site.deliver_due()
+        reject(site.parts, 1, version=1, reader=READER, reason="not a chest")
+        site.deliver_due()
+        site.receive(film_of_another_patient(image.StudyInstanceUID))
+        _deliver_later(site)
+
+        assert _sent(site) == [("P1", "AI")] * 2 + [("P1", "WITHDRAWN")] * 2
+        assert (site.study().patient_id, site.state()) == ("P1", State.REJECTED)
+
+
+@one_database
+@pytest.mark.parametrize("was_tried", [True, False])
+def test_a_withdrawal_keeps_its_patient_whatever_comes_into_a_failed_study(
+    make_site: Callable[..., Site], *, was_tried: bool
+) -> None:
+    with ScriptedPacs([0x0000, 0x0000, _LATER]) as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        image = film()
+        site.take_in(image)
+        site.deliver_due()
+        site.drafter.script.append(PermanentError("no"))
+        site.take_in(film(image.StudyInstanceUID))
+        sweep_once(site.parts)
+        if was_tried:
+            site.deliver_due()
+        site.receive(report_object(image.StudyInstanceUID, PatientID="P2"))
+        for _ in range(2):
+            _deliver_later(site)
+
+        assert site.state() is State.FAILED
+        assert _sent(site) == [("P1", "AI")] * 2 + [("P1", "WITHDRAWN")] * 2
+
+
+@one_database
+def test_a_signed_report_whose_objects_all_change_their_number_waits_for_the_merge(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs:
+        image = film()
+        site = _signed(make_site, pacs, image)
+        image.PatientID = "P2"
+        site.receive(image)
+        _deliver_later(site)
+        assert (site.study().patient_id, pacs.received) == ("P1", [])
+        assert site.states()[2:] == [DeliveryState.PARKED] * 2
+
+        with site.writing() as session:
+            old, new = Patient(id="P1"), Patient(id="P2")
+            merges.merge(session, retired=old, surviving=new, at=site.clock(), actor="test")
+        _retry(site)
+
+        assert [patient for patient, _ in _sent(site)] == ["P2", "P2"]
+
+
+@one_database
+def test_a_signed_report_follows_corrections_and_merges_of_its_own_patient(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs:
+        image = film()
+        site = _signed(make_site, pacs, image)
+        with site.writing() as session:
+            old, new = Patient(id="P1"), Patient(id="P9")
+            merges.merge(session, retired=old, surviving=new, at=site.clock(), actor="test")
+        uid = image.StudyInstanceUID
+        site.receive(film(uid, PatientID="P9"), film(uid, PatientName="Right^Name"))
+        _deliver_later(site)
+
+        assert "other_patient_noted" not in site.events()
+        assert [patient for patient, _ in _sent(site)] == ["P9", "P9"]
+        assert site.study().patient_name == "Right^Name"
+
+
+@one_database
+def test_a_purged_study_belongs_to_whoever_is_sent_again(make_site: Callable[..., Site]) -> None:
+    with ScriptedPacs() as pacs:
+        image = film()
+        site = _signed(make_site, pacs, image)
+        site.deliver_due()
+        age(site)
+        assert purge(site).studies == 1
+        assert site.study().patient_id == ""
+
+        site.receive(film(image.StudyInstanceUID))
+
+        assert site.study().patient_id == "P1"
+        assert "other_patient_noted" not in site.events()

@@ -265,6 +265,43 @@ def test_an_addendum_stands_behind_the_signed_text(sent: Site) -> None:
     )
 
 
+@one_database
+def test_an_addendum_takes_only_languages_that_are_signed(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    site.take_in(film())
+    sign(site.parts, 1, version=1, languages=(EN,), reader=READER)
+
+    for texts in ({AR: "إضافة."}, {EN: "More.", AR: "إضافة."}):
+        with pytest.raises(SigningRefusedError, match="not signed in ar"):
+            addend(site.parts, 1, version=2, texts=texts, reader=READER)
+    assert len(site.drafts()) == 2
+
+    site = make_site()
+    model = site.settings.model.model_copy(update={"languages": (EN,)})
+    site.settings = site.settings.model_copy(update={"model": model})
+    site.parts.settings = site.settings
+    site.take_in(film())
+    assert [n.language for n in from_json(site.drafts()[0].report).narratives] == [EN]
+    sign(site.parts, 1, version=1, languages=(EN,), reader=READER)
+    with pytest.raises(SigningRefusedError, match="not signed in ar"):
+        addend(site.parts, 1, version=2, texts={AR: "إضافة."}, reader=READER)
+
+
+@one_database
+def test_a_text_that_was_written_on_other_images_cannot_be_signed(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site()
+    site.take_in(film())
+    site.take_in(film())
+    other = from_json(site.drafts(2)[-1].report)
+
+    for stranger in (other, replace(other, frames=())):
+        with pytest.raises(SigningRefusedError, match="other frames"):
+            sign(site.parts, 1, version=1, languages=(EN,), reader=READER, edited=stranger)
+    assert site.state(1) is State.IN_REVIEW
+
+
 def test_a_rejected_draft_is_taken_back_where_it_stands(sent: Site) -> None:
     with pytest.raises(SigningRefusedError, match="A reason takes"):
         reject(sent.parts, 1, version=1, reader=READER, reason=" ")
