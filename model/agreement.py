@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 
 from core.report import Finding, Language, SectionKind
 from model.faults import NAMES, fault
-from model.locations import parted
+from model.locations import by_code
 from model.mislaid import differing_locations
+from model.normality import NORMAL, NOT_NORMAL
 from model.numbers import Quantity
 from model.sides import LEFT, RIGHT
 from model.statements import Sentence, Statements, joined
@@ -62,6 +63,7 @@ def _differences(english: Statements, arabic: Statements) -> Iterator[Finding]:
     yield from _numbers(english, arabic)
     yield from _polarities(english, arabic)
     yield from _denials(english, arabic)
+    yield from _normality(english, arabic)
     yield from differing_locations(english, arabic)
     if len(english.sentences) == len(arabic.sentences) == 1:
         yield from _arrangement(english.sentences[0], arabic.sentences[0])
@@ -69,11 +71,7 @@ def _differences(english: Statements, arabic: Statements) -> Iterator[Finding]:
 
 def _sides_of_findings(english: Statements, arabic: Statements) -> Iterator[Finding]:
     for name in sorted(english.sides.keys() & arabic.sides.keys()):
-        only_english = english.sides[name] - arabic.sides[name]
-        only_arabic = arabic.sides[name] - english.sides[name]
-        if (only_english and name not in arabic.perhaps_both) or (
-            only_arabic and name not in english.perhaps_both
-        ):
+        if _lacks_side_of(name, english, arabic) or _lacks_side_of(name, arabic, english):
             message = (
                 f"{human(name)} is {_listed(english.sides[name])} in English and "
                 f"{_listed(arabic.sides[name])} in Arabic."
@@ -81,27 +79,42 @@ def _sides_of_findings(english: Statements, arabic: Statements) -> Iterator[Find
             yield fault("SIDE_MISMATCH", message, words=_words_of(name, english, arabic))
 
 
+def _lacks_side_of(name: str, one: Statements, other: Statements) -> bool:
+    """Tell whether the other text lacks a side of a finding, and no dual stands for it."""
+    lacking = one.sides[name] - other.sides[name]
+    nothing: set[str] = set()
+    ours, theirs = (text.sides_apart.get(name, nothing) for text in (one, other))
+    is_told_by_both = not lacking & ours and theirs <= ours
+    return bool(lacking) and not (is_told_by_both and name in other.perhaps_both)
+
+
 def _sides_of_text(english: Statements, arabic: Statements) -> Iterator[Finding]:
     """Yield a side that only one text names, or that one gains while it loses the other.
 
     How often a side is named may differ ("right upper and lower lobe"). A "both" may stand against
-    a bare dual or plural of the other language ("both lungs" and الرئتان).
+    a bare dual or plural of the other language ("both lungs" and الرئتان); a side with a word of
+    its own may not ("right lung" and الرئتان).
     """
     gained = {s: arabic.side_counts[s] - english.side_counts[s] for s in (RIGHT, LEFT)}
     is_swapped = gained[RIGHT] * gained[LEFT] < 0
-    lacking = [
-        side
-        for side, more in gained.items()
-        if (not arabic.side_counts[side] and more < 0 and not arabic.spare_pairs)
-        or (not english.side_counts[side] and more > 0 and not english.spare_pairs)
-    ]
-    if is_swapped or lacking:
+    is_lacking = any(
+        _lacks_side(side, english, arabic) or _lacks_side(side, arabic, english) for side in gained
+    )
+    if is_swapped or is_lacking:
         message = (
             f"English names right {english.side_counts[RIGHT]} and left "
             f"{english.side_counts[LEFT]} times, Arabic right {arabic.side_counts[RIGHT]} and "
             f"left {arabic.side_counts[LEFT]} times."
         )
         yield fault("SIDE_MISMATCH", message, words=(*english.side_words, *arabic.side_words))
+
+
+def _lacks_side(side: str, one: Statements, other: Statements) -> bool:
+    """Tell whether the other text never names a side, and no dual or plural stands for it."""
+    if not one.side_counts[side] or other.side_counts[side]:
+        return False
+    is_told_by_both = side not in one.apart and other.apart <= one.apart
+    return not (is_told_by_both and other.spare_pairs)
 
 
 def _numbers(english: Statements, arabic: Statements) -> Iterator[Finding]:
@@ -152,12 +165,30 @@ def _polarities(english: Statements, arabic: Statements) -> Iterator[Finding]:
 
 
 def _denials(english: Statements, arabic: Statements) -> Iterator[Finding]:
-    """Yield a denial in one language only, whatever is denied; "normal" may stand against it."""
+    """Yield a denial in one language only, whatever is denied.
+
+    "Normal" may stand against it; against "not normal" what is found instead.
+    """
     for one, other, language in ((english, arabic, Language.EN), (arabic, english, Language.AR)):
-        is_answered = any(s.tone.has_denial or s.tone.sounds_normal for s in other.sentences)
+        is_answered = any(s.tone.has_denial for s in other.sentences)
+        is_answered |= bool(other.normal or other.abnormal)
+        if not any(s.tone.denies_more for s in one.sentences):
+            is_answered |= bool(other.affirmed)
         if any(s.tone.has_denial for s in one.sentences) and not is_answered:
             message = f"Something is denied in the {NAMES[language]} text only."
             yield fault("NEGATION_MISMATCH", message, words=_named(one))
+
+
+def _normality(english: Statements, arabic: Statements) -> Iterator[Finding]:
+    """Yield what is normal in one language and not normal in the other.
+
+    What is found instead may be named: "heart size is not normal" and القلب متضخم.
+    """
+    for one, other, language in ((english, arabic, Language.EN), (arabic, english, Language.AR)):
+        is_turned = len(one.abnormal) > len(other.abnormal) and len(other.normal) > len(one.normal)
+        if is_turned and not other.affirmed - one.affirmed:
+            message = f"Something is not normal in the {NAMES[language]} text only."
+            yield fault("NEGATION_MISMATCH", message, words=(*one.abnormal, *other.normal))
 
 
 def _arrangement(english: Sentence, arabic: Sentence) -> Iterator[Finding]:
@@ -168,7 +199,7 @@ def _arrangement(english: Sentence, arabic: Sentence) -> Iterator[Finding]:
     if differing:
         code = "SIDE_MISMATCH"
         if same_order:
-            code = "NUMBER_MISMATCH" if parted(tuple(differing))[1] else "SIZE_MISMATCH"
+            code = _code_of(differing)
         message = f"On one side in English and on the other in Arabic: {', '.join(differing)}."
         yield fault(code, message, words=tuple(differing))
     elif _are_opposed(english, arabic) or (
@@ -177,6 +208,14 @@ def _arrangement(english: Sentence, arabic: Sentence) -> Iterator[Finding]:
         message = "Right and left stand in one order in English and in the other in Arabic."
         yield fault("SIDE_MISMATCH", message, words=(*english.sides.words, *arabic.sides.words))
     yield from _lengths(english, arabic)
+
+
+def _code_of(things: list[str]) -> str:
+    """Return the code of things that change sides: that of a number where one is among them."""
+    if {NORMAL, NOT_NORMAL} & set(things):
+        return "NEGATION_MISMATCH"
+    codes = by_code(tuple(things)).keys()
+    return "NUMBER_MISMATCH" if "PLACE_MISMATCH" in codes else max(codes)
 
 
 def _lengths(english: Sentence, arabic: Sentence) -> Iterator[Finding]:

@@ -8,12 +8,18 @@ from decimal import Decimal
 from core.report import Finding, Language
 from model.agreement import human, said
 from model.faults import NAMES, fault
-from model.locations import contrary, parted
+from model.locations import by_code, contrary
 from model.sides import LEFT, RIGHT
 from model.statements import Statement, Statements
 
 # 12.4 mm in the findings may be 12 mm in the impression.
 _ROUNDING_MM = Decimal("0.5")
+# What a part does to a finding. "No acute fracture" denies no old one, so ages and the like are not
+# among them.
+_SAID_ELSEWHERE = {
+    "SIZE_MISMATCH": "gives {} another size",
+    "PLACE_MISMATCH": "puts {} elsewhere",
+}
 
 
 def contradictions(
@@ -58,18 +64,17 @@ def _elsewhere(
             message = f"The {name} {part} puts {human(finding).lower()} at another level."
             yield fault("LEVEL_MISMATCH", message, language, tuple(sorted(new)))
     for finding in sorted(earlier.places_of.keys() & later.places_of.keys()):
-        sizes, places = parted(
+        differing = by_code(
             contrary(
                 frozenset(later.places_of[finding]) - earlier.places,
                 frozenset(earlier.places_of[finding]),
             )
         )
-        if sizes:
-            message = f"The {name} {part} gives {human(finding).lower()} another size."
-            yield fault("SIZE_MISMATCH", message, language, sizes)
-        if places:
-            message = f"The {name} {part} puts {human(finding).lower()} elsewhere."
-            yield fault("PLACE_MISMATCH", message, language, places)
+        for code, words in differing.items():
+            if code in _SAID_ELSEWHERE:
+                what = _SAID_ELSEWHERE[code].format(human(finding).lower())
+                message = f"The {name} {part} {what}."
+                yield fault(code, message, language, words)
 
 
 def _of_another_size(

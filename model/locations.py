@@ -12,8 +12,12 @@ from model.terms import Kind, lexicon, place_groups
 from model.words import Word
 
 SPINE = "spine"
-# Groups of the lexicon's places that say how large something is, not where.
-_SIZES = frozenset({"size", "severity"})
+# Groups of the lexicon's places that say how large or of what kind something is, not where.
+_CODES = {"size": "SIZE_MISMATCH", "severity": "SIZE_MISMATCH"} | dict.fromkeys(
+    ("change", "age", "nature"), "QUALITY_MISMATCH"
+)
+# What these tell is part of a finding's own words: "retrolisthesis".
+_WITHIN_FINDINGS = frozenset({"slip"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +26,8 @@ class Locations:
 
     Attributes:
         places: Parts of the body and regions of the spine, those within a finding's own words left
-            out: "hydronephrosis" and استسقاء كلوي name the same. Sizes stand among them.
+            out: "hydronephrosis" and استسقاء كلوي name the same. Sizes and the like are
+            among them.
         at_level: (finding, level) pairs, each level with the nearest finding.
         at_place: (finding, part of the body) pairs, likewise.
     """
@@ -45,7 +50,7 @@ def read_locations(
     found = [
         (match.name, match.start, match.end)
         for match in lexicon(language).matches(row, frozenset({Kind.PLACE, Kind.SPINE}))
-        if match.start not in taken
+        if match.start not in taken or group_of(match.name) in _WITHIN_FINDINGS
     ]
     points = [(str(level), level.place, level.place + 1) for level in levels]
     return Locations(
@@ -78,7 +83,10 @@ def contrary(ours: frozenset[str], theirs: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(place for place in here | there if group_of(place) in groups))
 
 
-def parted(places: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the sizes among places, and the places among them."""
-    sizes = tuple(place for place in places if group_of(place) in _SIZES)
-    return sizes, tuple(place for place in places if place not in sizes)
+def by_code(places: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return places by the code of the fault that lies in their differing."""
+    codes = {place: _CODES.get(group_of(place), "PLACE_MISMATCH") for place in places}
+    return {
+        code: tuple(place for place in places if codes[place] == code)
+        for code in sorted(set(codes.values()))
+    }

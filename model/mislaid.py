@@ -1,4 +1,4 @@
-"""Where English and Arabic put things elsewhere, at another level or lobe, or make them larger."""
+"""Where English and Arabic put things elsewhere, at another level or lobe, or make them other."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ from collections.abc import Iterator
 
 from core.report import Finding
 from model.faults import fault
-from model.locations import contrary, parted
+from model.locations import by_code, contrary
 from model.statements import Statements
+
+# What differs, by the code of the fault.
+_WHAT = {
+    "SIZE_MISMATCH": "The size",
+    "QUALITY_MISMATCH": "The change, age or nature",
+    "PLACE_MISMATCH": "The place",
+}
 
 
 def differing_locations(english: Statements, arabic: Statements) -> Iterator[Finding]:
@@ -19,11 +26,9 @@ def differing_locations(english: Statements, arabic: Statements) -> Iterator[Fin
             f"{_listed(arabic.levels)} in Arabic."
         )
         yield fault("LEVEL_MISMATCH", message, words=tuple(sorted(differing)))
-    sizes, places = parted(contrary(english.places, arabic.places))
-    for code, names in (("SIZE_MISMATCH", sizes), ("PLACE_MISMATCH", places)):
-        if names:
-            message = f"In one language only, each instead of another: {_listed(names)}."
-            yield fault(code, message, words=names)
+    for code, names in by_code(contrary(english.places, arabic.places)).items():
+        message = f"In one language only, each instead of another: {_listed(names)}."
+        yield fault(code, message, words=names)
     if len(english.sentences) == len(arabic.sentences) == 1:
         yield from _exchanged(english, arabic)
 
@@ -49,13 +54,9 @@ def _exchanged(english: Statements, arabic: Statements) -> Iterator[Finding]:
             yield fault("LEVEL_MISMATCH", message, words=tuple(sorted(ours | theirs)))
     for name in sorted(english.places_of.keys() & arabic.places_of.keys()):
         ours, theirs = english.places_of[name], arabic.places_of[name]
-        sizes, places = parted(contrary(frozenset(ours), frozenset(theirs)))
-        if sizes:
-            message = f"The size of {_human(name)} differs between English and Arabic."
-            yield fault("SIZE_MISMATCH", message, words=sizes)
-        if places:
-            message = f"The place of {_human(name)} differs between English and Arabic."
-            yield fault("PLACE_MISMATCH", message, words=places)
+        for code, names in by_code(contrary(frozenset(ours), frozenset(theirs))).items():
+            message = f"{_WHAT[code]} of {_human(name)} differs between English and Arabic."
+            yield fault(code, message, words=names)
 
 
 def _human(name: str) -> str:

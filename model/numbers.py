@@ -19,9 +19,6 @@ _COUNT = "count"
 _SPOKEN = frozenset({Kind.NUMBER, Kind.ORDINAL})
 # No measurement has more; a model in a loop may write a million.
 _MAX_DIGITS = 24
-_SPOKEN = frozenset({Kind.NUMBER, Kind.ORDINAL})
-# No measurement has more; a model in a loop may write a million.
-_MAX_DIGITS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +107,6 @@ def _digits(text: str) -> tuple[Decimal, ...]:
 
     A date or a version, with two points or more, is its parts.
     """
-    if len(text) > _MAX_DIGITS:
-        return tuple(Decimal(part[:_MAX_DIGITS]) for part in re.findall(r"\d+", text))
     if len(text) > _MAX_DIGITS:
         return tuple(Decimal(part[:_MAX_DIGITS]) for part in re.findall(r"\d+", text))
     unified = text.replace("٫", ".").replace("٬", "")

@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.report import Language
+from model.normality import read_normality
 from model.terms import Kind, Lexicon, Match, lexicon
 from model.words import Word
 
 _SPOKEN = frozenset({Kind.NEGATION, Kind.FINDING})
 _COMMAS = frozenset("،,()")
 # Denials and what may stand against one, where no finding of the lexicon is concerned.
-_DENIALS = frozenset({"before", "either", "after", "inside"})
+_DENIALS = frozenset({"before", "either", "after", "next", "inside"})
 _ENGLISH_PLURALS = ("are ", "were ", "have ")
 _ARABIC_PLURALS = ("ين", "ان")
 
@@ -41,11 +42,17 @@ class Tone:
 
     Attributes:
         has_denial: Something is denied, in the lexicon or not.
-        sounds_normal: Something is called normal, clear, intact.
+        denies_more: Something else is denied than that a thing is normal.
+        normal: The words that call something normal, clear, intact.
+        abnormal: The words that deny that: "not clear", غير طبيعي.
+        judged: Both by their places.
     """
 
     has_denial: bool
-    sounds_normal: bool
+    denies_more: bool
+    normal: tuple[str, ...]
+    abnormal: tuple[str, ...]
+    judged: tuple[tuple[str, int, int], ...]
 
 
 @dataclass(kw_only=True)
@@ -63,6 +70,7 @@ class _Reader:
     is_negated: bool = False
     negated_from: int = 0
     scope_start: int = 0
+    denied_next: int = -1
 
     def read(self) -> tuple[Mention, ...]:
         position = 0
@@ -83,7 +91,8 @@ class _Reader:
 
     def _name(self, match: Match) -> None:
         inner = self.row[match.start + 1 : match.end - 1]
-        is_denied = self.is_negated or _denies(inner, self.lexicon)
+        is_denied = self.is_negated or match.start == self.denied_next
+        is_denied |= _denies(inner, self.lexicon)
         window = range(self.negated_from if self.is_negated else match.start, match.end + 1)
         is_qualified = not self.qualifiers.isdisjoint(window)
         self.mentions.append(
@@ -101,6 +110,8 @@ class _Reader:
             case "before" | "either":
                 self.is_negated, self.negated_from = True, match.end
                 self.scope_start = len(self.mentions)
+            case "next":
+                self.denied_next = match.end
             case _:
                 pass
 
@@ -184,11 +195,13 @@ class _Reader:
 def read_mentions(row: tuple[Word, ...], language: Language) -> tuple[Mention, ...]:
     """Return the findings of a sentence in reading order, each affirmed or denied."""
     known = lexicon(language)
+    deniers = read_normality(row, language).deniers
+    spoken = known.starts(row, _SPOKEN)
     reader = _Reader(
         row=row,
         language=language,
         lexicon=known,
-        spoken=known.starts(row, _SPOKEN),
+        spoken={start: match for start, match in spoken.items() if start not in deniers},
         joints=known.starts(row, frozenset({Kind.JOINT})),
         openers=frozenset(known.starts(row, frozenset({Kind.OPENER}))),
         qualifiers=frozenset(known.starts(row, frozenset({Kind.QUALIFIER}))),
@@ -199,11 +212,26 @@ def read_mentions(row: tuple[Word, ...], language: Language) -> tuple[Mention, .
 def read_tone(row: tuple[Word, ...], language: Language) -> Tone:
     """Return what a sentence sounds like."""
     known = lexicon(language)
+    normality = read_normality(row, language)
+    named = known.starts(row, frozenset({Kind.FINDING}))
+    denials = [
+        match
+        for match in _denials(row, known)
+        if match.start not in named or named[match.start].end < match.end
+    ]
     return Tone(
-        has_denial=_denies(row, known),
-        sounds_normal=bool(known.matches(row, frozenset({Kind.NORMAL}))),
+        has_denial=bool(denials),
+        denies_more=any(match.start not in normality.deniers for match in denials),
+        normal=normality.normal,
+        abnormal=normality.abnormal,
+        judged=normality.judged,
     )
 
 
 def _denies(row: tuple[Word, ...], known: Lexicon) -> bool:
-    return any(match.name in _DENIALS for match in known.matches(row, frozenset({Kind.NEGATION})))
+    return bool(_denials(row, known))
+
+
+def _denials(row: tuple[Word, ...], known: Lexicon) -> list[Match]:
+    found = known.matches(row, frozenset({Kind.NEGATION}))
+    return [match for match in found if match.name in _DENIALS]

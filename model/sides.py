@@ -28,12 +28,14 @@ class Sides:
     Attributes:
         named: Every term that names a side or both, in reading order.
         spare_pairs: How many dual or plural forms may mean "both".
+        are_compared: Both, of which one has more: "bilateral, left greater than right".
         has_direction: From one side to the other: "right to left", من اليسار إلى اليمين.
     """
 
     named: tuple[Match, ...]
     spare_pairs: int
     has_direction: bool = False
+    are_compared: bool = False
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -49,6 +51,15 @@ class Sides:
     def words(self) -> tuple[str, ...]:
         """The words that name right or left."""
         return tuple(match.text for match in self.named if match.name != _BOTH)
+
+    @property
+    def apart(self) -> frozenset[str]:
+        """The sides that are named by a word of their own, not by "both".
+
+        Of two that are only compared, the first: "bilateral, left greater than right".
+        """
+        names = [match.name for match in self.named if match.name != _BOTH]
+        return frozenset(names[:1] if self.are_compared else names)
 
     @property
     def are_apart(self) -> bool:
@@ -75,10 +86,23 @@ def read_sides(row: tuple[Word, ...], language: Language) -> Sides:
             later.start - earlier.end == 1 and earlier.end in through
             for earlier, later in pairwise(named)
         ),
+        are_compared=_are_compared(row, named, language),
         spare_pairs=sum(
             match.name == _PERHAPS_BOTH and not _is_spent(row, match, found, language)
             for match in found
         ),
+    )
+
+
+def _are_compared(row: tuple[Word, ...], named: Sequence[Match], language: Language) -> bool:
+    """Tell whether right and left stand in one clause beside a "both", nothing else between."""
+    apart = [match for match in named if match.name != _BOTH]
+    if sorted(match.name for match in apart) != [LEFT, RIGHT] or apart == list(named):
+        return False
+    parting = lexicon(language).starts(row, frozenset({Kind.JOINT, Kind.FINDING}))
+    return not any(
+        index in parting or row[index].text in CLAUSE_ENDS
+        for index in range(apart[0].end, apart[1].start)
     )
 
 

@@ -29,6 +29,7 @@ class Statement:
     """A finding as one sentence states it.
 
     Attributes:
+        apart: Those of its sides that the sentence names by a word of their own, not by "both".
         may_be_both: A dual or plural of the sentence may mean right and left.
     """
 
@@ -37,6 +38,7 @@ class Statement:
     is_affirmed: bool
     is_qualified: bool
     sides: frozenset[str]
+    apart: frozenset[str]
     may_be_both: bool
 
 
@@ -45,8 +47,8 @@ class Sentence:
     """All that one sentence says.
 
     Attributes:
-        placed: Parts of the body and numbers with the side each is put on, where the sentence
-            names right and left apart.
+        placed: Parts of the body, numbers and what is normal or not, with the side each is put on,
+            where the sentence names right and left apart.
         measured: Findings with the lengths that belong to each.
         sized: Findings with the lengths next to them, whatever else the sentence names.
         dual_words: Arabic words that may be duals, by which two things can be meant.
@@ -82,6 +84,21 @@ class Statements:
         """Every finding of every sentence."""
         return tuple(s for sentence in self.sentences for s in sentence.statements)
 
+    @property
+    def affirmed(self) -> frozenset[str]:
+        """The findings that are affirmed somewhere."""
+        return frozenset(said.finding for said in self.all if said.is_affirmed)
+
+    @property
+    def normal(self) -> tuple[str, ...]:
+        """The words that call something normal."""
+        return tuple(word for s in self.sentences for word in s.tone.normal)
+
+    @property
+    def abnormal(self) -> tuple[str, ...]:
+        """The words that say that something is not normal."""
+        return tuple(word for s in self.sentences for word in s.tone.abnormal)
+
     @cached_property
     def polarities(self) -> dict[str, set[bool]]:
         """By finding, whether it is affirmed (True), denied (False) or both."""
@@ -91,6 +108,11 @@ class Statements:
     def sides(self) -> dict[str, set[str]]:
         """By finding, the sides that its affirmed mentions are given."""
         return _by_finding((s.finding, side) for s in self.all if s.is_affirmed for side in s.sides)
+
+    @cached_property
+    def sides_apart(self) -> dict[str, set[str]]:
+        """By finding, those of its sides that are named by a word of their own."""
+        return _by_finding((s.finding, side) for s in self.all if s.is_affirmed for side in s.apart)
 
     @cached_property
     def perhaps_both(self) -> frozenset[str]:
@@ -106,6 +128,11 @@ class Statements:
     def side_counts(self) -> Counter[str]:
         """How often right and left are named; a "both" counts for each."""
         return sum((s.sides.counts for s in self.sentences), Counter[str]())
+
+    @cached_property
+    def apart(self) -> frozenset[str]:
+        """The sides that are named by a word of their own, not by "both"."""
+        return frozenset(side for s in self.sentences for side in s.sides.apart)
 
     @property
     def spare_pairs(self) -> int:
@@ -177,6 +204,8 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
     quantities = read_quantities(row, language)
     measure = ruler(row, language)
     given = give_sides(anchors, sides, measure)
+    tone = read_tone(row, language)
+    sides_at = [frozenset(side for a, side in given if a == anchor) for anchor in anchors]
     return Sentence(
         statements=tuple(
             Statement(
@@ -184,15 +213,16 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
                 text=mention.match.text,
                 is_affirmed=mention.is_affirmed,
                 is_qualified=mention.is_qualified,
-                sides=frozenset(side for a, side in given if a == anchor),
+                sides=its_sides,
+                apart=its_sides & sides.apart,
                 may_be_both=sides.spare_pairs > 0,
             )
-            for mention, anchor in zip(mentions, anchors, strict=True)
+            for mention, its_sides in zip(mentions, sides_at, strict=True)
         ),
         sides=sides,
         quantities=quantities,
-        tone=read_tone(row, language),
-        placed=frozenset(_placed(row, quantities, sides, language, measure)),
+        tone=tone,
+        placed=frozenset(_placed(_things(row, quantities, tone, language), sides, measure)),
         measured=frozenset(_measured(quantities, anchors, measure)),
         sized=frozenset(_sized(quantities, anchors, measure)),
         dual_words=_count_duals(row, language),
@@ -201,16 +231,10 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
     )
 
 
-def _placed(
-    row: tuple[Word, ...],
-    quantities: tuple[Quantity, ...],
-    sides: Sides,
-    language: Language,
-    measure: Ruler,
-) -> Iterable[tuple[str, str]]:
-    """Yield parts of the body and numbers with their sides."""
-    if not sides.are_apart:
-        return
+def _things(
+    row: tuple[Word, ...], quantities: tuple[Quantity, ...], tone: Tone, language: Language
+) -> list[Anchor]:
+    """Return what may lie on a side: parts of the body, numbers, what is normal and what is not."""
     parts = lexicon(language).matches(row, frozenset({Kind.PLACE}))
     things = [
         (match.name, match.start, match.end)
@@ -218,8 +242,16 @@ def _placed(
         if place_groups()[match.name] not in _DIRECTIONS
     ]
     things += [(str(q), q.place, q.place + 1) for q in quantities if not q.is_one]
-    for thing, side in side_of_each(things, sides, measure):
-        yield thing[0], side
+    if len({name for name, _, _ in tone.judged}) > 1:
+        things += tone.judged
+    return things
+
+
+def _placed(things: list[Anchor], sides: Sides, measure: Ruler) -> Iterable[tuple[str, str]]:
+    """Yield things with their sides."""
+    if sides.are_apart:
+        for thing, side in side_of_each(things, sides, measure):
+            yield thing[0], side
 
 
 def _measured(

@@ -36,6 +36,9 @@ class Kind(StrEnum):
     OPENER = "opener"
     QUALIFIER = "qualifier"
     NORMAL = "normal"
+    BEFORE_NORMAL = "before_normal"
+    AROUND_NORMAL = "around_normal"
+    ABNORMAL = "abnormal"
     ORDINAL = "ordinal"
     SPINE = "spine"
     LEVEL_NOUN = "level_noun"
@@ -122,7 +125,8 @@ class Lexicon:
     ) -> Match | None:
         best: tuple[int, int] | None = None
         chosen: Term | None = None
-        for form in row[position].forms:
+        # The word as it stands comes first: لاستبعاد is not استبعاد.
+        for form in sorted(row[position].forms, key=lambda form: (-len(form), form)):
             for term in self.by_first.get(form, ()):
                 end = _end_of(term.phrase, row, position) if term.kind in kinds else None
                 if end is not None and (best is None or (len(term.phrase), end) > best):

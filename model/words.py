@@ -50,9 +50,6 @@ _ABBREVIATIONS = frozenset({"rt", "lt", "approx", "vs"})
 # A model in a loop may write without ever ending a sentence. The time to read a sentence grows with
 # the square of its length, so a longer one is read in pieces.
 _LONGEST_SENTENCE_WORDS = 150
-# A model in a loop may write without ever ending a sentence. The time to read a sentence grows with
-# the square of its length, so a longer one is read in pieces.
-_LONGEST_SENTENCE_WORDS = 150
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,14 @@ FAULTY_PLACES = [
     ("Stone in the ureter.", "حصاة في المثانة."),
     ("Spondylosis of the cervical spine.", "داء الفقار في الفقرات القطنية."),
     ("Haemorrhage in the thalamus.", "نزف في المخيخ."),
+    ("Fracture of the fifth metacarpal.", "كسر في المشط الخامس للقدم."),
+    ("Fracture of the fifth metatarsal.", "كسر في المشط الخامس لليد."),
+    ("Anterolisthesis of L4.", "انزلاق خلفي للفقرة القطنية الرابعة."),
+    (
+        "Retrolisthesis of L5 on S1.",
+        "انزلاق فقاري أمامي للفقرة القطنية الخامسة على العجزية الأولى.",
+    ),
+    ("Retrolisthesis of L5.", "انزلاق الفقرة القطنية الخامسة للأمام."),
 ]
 SOUND_PLACES = [
     ("Fracture of the atlas.", "كسر في فقرة الأطلس."),

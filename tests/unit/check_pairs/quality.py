@@ -18,7 +18,9 @@ from check_pairs.forms import FAULTY_FORMS, SOUND_FORMS, Whole
 from check_pairs.headers import FAULTY_HEADERS, SOUND_HEADERS
 from check_pairs.levels import FAULTY_LEVELS, FAULTY_PLACES, SOUND_LEVELS, SOUND_PLACES
 from check_pairs.negations import FAULTY_NEGATIONS, SOUND_NEGATIONS
+from check_pairs.normality import FAULTY_NORMALITY, SOUND_NORMALITY
 from check_pairs.numbers import FAULTY_NUMBERS, SOUND_NUMBERS
+from check_pairs.qualities import FAULTY_QUALITIES, SOUND_QUALITIES
 from check_pairs.sections import AGREEING, CONTRADICTIONS
 from check_pairs.sentences import SOUND_REPORTS
 from check_pairs.sides import FAULTY_SIDES, SOUND_SIDES
@@ -98,9 +100,11 @@ def faulty_cases() -> Iterator[Case]:
         ("SIDE_MISMATCH", FAULTY_SIDES),
         ("NUMBER_MISMATCH", FAULTY_NUMBERS),
         ("NEGATION_MISMATCH", FAULTY_NEGATIONS),
+        ("NEGATION_MISMATCH", FAULTY_NORMALITY),
         ("LEVEL_MISMATCH", FAULTY_LEVELS),
         ("PLACE_MISMATCH", FAULTY_PLACES),
         ("SIZE_MISMATCH", FAULTY_SIZES),
+        ("QUALITY_MISMATCH", FAULTY_QUALITIES),
     ):
         yield from (_case(en, ar, code) for en, ar in pairs)
     yield from (_case(en, ar, code) for en, ar, code in FAULTY_FIELDS)
@@ -113,7 +117,7 @@ def sound_cases() -> Iterator[Case]:
     """Yield every sound case, known false alarms included."""
     for pairs in (
         SOUND_SIDES, SOUND_NUMBERS, SOUND_NEGATIONS, SOUND_REPORTS, SOUND_LEVELS, SOUND_PLACES,
-        SOUND_FIELDS, SOUND_SIZES, FALSE_ALARMS,
+        SOUND_FIELDS, SOUND_SIZES, SOUND_NORMALITY, SOUND_QUALITIES, FALSE_ALARMS,
     ):  # fmt: skip
         yield from (_case(en, ar) for en, ar in pairs)
     yield from (_case(en, ar, facts=facts) for en, ar, facts in SOUND_HEADERS)

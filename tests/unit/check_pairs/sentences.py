@@ -260,4 +260,83 @@ SOUND_REPORTS = [
         "There is no evidence of deep vein thrombosis in the left leg.",
         "لا يوجد دليل على خثار وريدي عميق في الساق اليسرى.",
     ),
+    ("Clear lungs bilaterally. Right PICC line.", "الرئتان صافيتان. قثطار مركزي أيمن."),
+    ("Bilateral pleural effusions, greater on the right.", "انصبابان جنبيان، أكبر في الأيمن."),
+    (
+        "No acute cardiopulmonary abnormality. Mild chronic changes.",
+        "لا توجد علامات مرضية قلبية رئوية حادة. تغيرات مزمنة خفيفة.",
+    ),
+    (
+        "The lungs are well aerated. No acute disease. Heart normal.",
+        "الرئتان جيدتا التهوية. لا مرض حاد. القلب طبيعي.",
+    ),
+    ("Heart size is at the upper limit of normal.", "حجم القلب عند الحد الأعلى للطبيعي."),
+    (
+        "Heart size is not well assessed. The lungs are clear.",
+        "لا يمكن تقييم حجم القلب جيدا. الرئتان صافيتان.",
+    ),
+    ("The mediastinal contours are normal and not widened.", "حدود المنصف طبيعية وغير متوسعة."),
+    (
+        "The visualized bones are intact with no acute fracture.",
+        "العظام المرئية سليمة دون كسر حاد.",
+    ),
+    (
+        "Abnormal chest radiograph. Right lower lobe pneumonia.",
+        "صورة صدر غير طبيعية. التهاب رئوي في الفص السفلي الأيمن.",
+    ),
+    (
+        "Abnormal chest radiograph with right lower lobe pneumonia. The heart is normal.",
+        "صورة الصدر تظهر التهابا رئويا في الفص السفلي الأيمن. القلب طبيعي.",
+    ),
+    (
+        "No abnormally enlarged lymph nodes. The liver is normal.",
+        "لا توجد عقد لمفية متضخمة بشكل غير طبيعي. الكبد طبيعي.",
+    ),
+    (
+        "No abnormally enlarged lymph nodes. The liver is normal.",
+        "لا توجد عقد لمفية متضخمة. الكبد طبيعي.",
+    ),
+    (
+        "There is no abnormal bowel dilatation and no free air.",
+        "لا يوجد توسع غير طبيعي في الأمعاء ولا هواء حر.",
+    ),
+    (
+        "The gallbladder wall is not thickened. The bile ducts are not dilated.",
+        "جدار المرارة طبيعي. القنوات الصفراوية غير متوسعة.",
+    ),
+    ("Pneumothorax has resolved, the lungs are clear.", "زال استرواح الصدر، والرئتان صافيتان."),
+    ("The aorta is normal in caliber and not dilated.", "الأبهر طبيعي القطر وغير متوسع."),
+    ("No interval change in the chronic right effusion.", "لا تغير في الانصباب الأيمن المزمن."),
+    ("Interval improvement in the left basal atelectasis.", "تحسن في الانخماص القاعدي الأيسر."),
+    ("Interval worsening of bilateral opacities.", "ازدياد العتامات في الرئتين."),
+    (
+        "The right lung is clear and the left lung is not clear.",
+        "الرئة اليمنى صافية والرئة اليسرى غير صافية.",
+    ),
+    (
+        "The kidneys are normal; the right kidney has a cyst.",
+        "الكليتان طبيعيتان؛ توجد كيسة في الكلية اليمنى.",
+    ),
+    ("The kidneys are normal except for a right cyst.", "الكليتان طبيعيتان عدا كيسة في اليمنى."),
+    (
+        "Right kidney is normal. Left kidney is normal.",
+        "الكلية اليمنى طبيعية. الكلية اليسرى طبيعية.",
+    ),
+    ("Both hips are normal.", "الوركان طبيعيان."),
+    (
+        "Pneumonia is considered unlikely. No effusion.",
+        "يعتبر الالتهاب الرئوي غير مرجح. لا انصباب.",
+    ),
+    (
+        "The right kidney is abnormal, the left kidney is normal.",
+        "الكلية اليمنى غير طبيعية، والكلية اليسرى طبيعية.",
+    ),
+    (
+        "The left kidney is normal but the right kidney is not normal.",
+        "الكلية اليسرى طبيعية لكن الكلية اليمنى ليست طبيعية.",
+    ),
+    ("Abnormal right kidney and normal left kidney.", "كلية يمنى غير طبيعية وكلية يسرى طبيعية."),
+    ("Non-obstructing stone in the right kidney.", "حصاة غير سادة في الكلية اليمنى."),
+    ("Nonspecific non-enhancing lesion.", "آفة غير نوعية غير معززة."),
+    ("The aorta is not dilated.", "الأبهر غير متوسع."),
 ]

@@ -106,6 +106,52 @@ FAULTY_SIDES = [
         "A left chest tube. Small left pneumothorax remains.",
         "أنبوب صدري أيسر. يبقى استرواح صدر صغير في الأيمن.",
     ),
+    ("Right pneumothorax.", "استرواح الصدر في الرئتين."),
+    (
+        "Right-sided pneumothorax, lungs otherwise clear.",
+        "استرواح صدر، والرئتان صافيتان فيما عدا ذلك.",
+    ),
+    ("Pneumothorax, lungs otherwise clear.", "استرواح صدر أيمن، والرئتان صافيتان فيما عدا ذلك."),
+    (
+        "Right pleural effusion with atelectasis. The lungs are otherwise clear.",
+        "يوجد انصباب جنبي. يوجد انخماص. الرئتان صافيتان فيما عدا ذلك.",
+    ),
+    ("Fracture of the right clavicle.", "كسر في الترقوتين."),
+    ("Right hydronephrosis.", "استسقاء كلوي في الكليتين."),
+    ("Right lung is clear.", "الرئتان صافيتان."),
+    (
+        "Right effusion, lungs otherwise clear.",
+        "انصباب ثنائي الجانب، والرئتان صافيتان فيما عدا ذلك.",
+    ),
+    (
+        "Bilateral pleural effusions, lungs otherwise clear.",
+        "انصباب جنبي أيمن، والرئتان صافيتان فيما عدا ذلك.",
+    ),
+    (
+        "Bilateral pleural effusions. The kidneys are normal. Left rib fracture.",
+        "انصباب جنبي أيمن، والكليتان طبيعيتان. كسر ضلعي أيسر.",
+    ),
+    (
+        "The left kidney shows a stone. Kidneys otherwise normal.",
+        "تظهر حصاة في الكليتين. الكليتان طبيعيتان.",
+    ),
+    ("Left adrenal mass; the kidneys are normal.", "كتلة كظرية؛ الكليتان طبيعيتان."),
+    ("Nodules in the lungs, all on the left.", "عقيدات في الرئتين."),
+    ("The lungs are clear.", "الرئة اليمنى صافية."),
+    ("Right pleural effusion.", "انصبابان جنبيان صغيران."),
+    ("Right pleural effusion.", "انصباب جنبي في الجهتين."),
+    ("Nodule on the left side.", "عقيدة في كل جانب."),
+    ("Bilateral nodules. Left hip fracture.", "عقيدات في الرئتين. كسر في الوركين."),
+    ("Left knee effusion. The right knee is normal.", "انصباب في الركبتين. الركبة اليمنى طبيعية."),
+    ("Bilateral nodules, left more than right.", "عقيدات في الرئتين، أكثر في اليمنى."),
+    (
+        "Bilateral effusions, right pneumothorax, left rib fracture.",
+        "انصباب في الرئتين، استرواح صدر أيمن، كسر ضلع.",
+    ),
+    (
+        "Bilateral effusions, right pneumothorax and left rib fracture.",
+        "انصباب في الرئتين، استرواح صدر أيمن وكسر ضلع.",
+    ),
 ]
 
 SOUND_SIDES = [
@@ -155,4 +201,30 @@ SOUND_SIDES = [
         "تصلد في الفصين العلوي والسفلي من الرئة اليمنى.",
     ),
     ("There is no left or right effusion.", "لا يوجد انصباب أيمن ولا أيسر."),
+    ("Nodules in both lungs, more on the right.", "عقيدات في الرئتين، أكثر في اليمنى."),
+    (
+        "Bilateral lung nodules, the largest in the left upper lobe.",
+        "عقيدات في الرئتين، أكبرها في الفص العلوي الأيسر.",
+    ),
+    ("Both kidneys are normal. Right ureteric stone.", "الكليتان طبيعيتان. حصاة في الحالب الأيمن."),
+    ("The lungs are clear. Right chest drain.", "الرئتان صافيتان. أنبوب صدري أيمن."),
+    ("Nodules in the lungs, larger on the right.", "عقيدات ثنائية الجانب، أكبر في اليمنى."),
+    (
+        "Right pneumothorax, lungs otherwise clear.",
+        "استرواح صدر أيمن، والرئتان صافيتان فيما عدا ذلك.",
+    ),
+    ("Both clavicles are fractured.", "كسر في الترقوتين."),
+    ("Bilateral hydronephrosis.", "استسقاء كلوي في الكليتين."),
+    (
+        "Bilateral shoulder osteoarthritis. Right clavicle fracture.",
+        "فصال عظمي في الكتفين. كسر في الترقوة اليمنى.",
+    ),
+    ("Small bilateral pleural effusions.", "انصباب جنبي بسيط في الجهتين."),
+    ("Small bilateral effusions.", "انصباب بسيط بالجهتين."),
+    ("Small bilateral pleural effusions.", "انصبابان جنبيان صغيران."),
+    ("Bilateral pleural effusions.", "انصباب جنبي مزدوج الجانب."),
+    ("Nodule on each side.", "عقيدة في كل جانب."),
+    ("Fracture of the fifth metacarpal.", "كسر في المشط الخامس لليد."),
+    ("Fracture of the fifth metatarsal.", "كسر في المشط الخامس للقدم."),
+    ("Fractures of the metacarpals.", "كسور في أمشاط اليد."),
 ]

@@ -1,0 +1,80 @@
+"""Pairs whose findings change otherwise, are older or of another nature, and pairs that agree."""
+
+from __future__ import annotations
+
+FAULTY_QUALITIES = [
+    ("The left effusion has increased.", "تراجع الانصباب الأيسر."),
+    ("The left effusion has decreased.", "ازداد الانصباب الأيسر."),
+    ("The pneumonia has improved.", "تفاقم الالتهاب الرئوي."),
+    ("Worsening pulmonary oedema.", "تحسن الوذمة الرئوية."),
+    ("Progression of the metastases.", "تراجع النقائل."),
+    ("Regression of the mass.", "ازدياد في حجم الكتلة."),
+    (
+        "The effusion has increased and the atelectasis has improved.",
+        "تراجع الانصباب وتفاقم الانخماص.",
+    ),
+    ("Acute infarct.", "احتشاء قديم."),
+    ("Old rib fracture.", "كسر حاد في الضلع."),
+    ("Chronic subdural hematoma.", "ورم دموي تحت الجافية حاد."),
+    ("Acute sinusitis.", "التهاب جيوب مزمن."),
+    ("Subacute infarct.", "احتشاء مزمن."),
+    ("Acute fracture and old infarct.", "كسر قديم واحتشاء حاد."),
+    ("Benign breast lesion.", "آفة خبيثة في الثدي."),
+    ("The lesion appears malignant.", "تبدو الآفة حميدة."),
+    ("The lesion is not malignant.", "الآفة خبيثة."),
+    ("Old right and acute left infarcts.", "احتشاء أيمن حاد وأيسر قديم."),
+]
+
+SOUND_QUALITIES = [
+    ("The left effusion has increased.", "ازداد الانصباب الأيسر."),
+    ("The left effusion has decreased.", "تراجع الانصباب الأيسر."),
+    ("The pneumonia has improved.", "تراجع الالتهاب الرئوي."),
+    ("Worsening pulmonary oedema.", "ازدياد الوذمة الرئوية."),
+    ("Progression of the metastases.", "ازدياد النقائل."),
+    ("No change in the effusion.", "لا تغير في الانصباب."),
+    ("No interval increase in the effusion.", "لا زيادة في الانصباب."),
+    ("Increased density in the left base.", "زيادة الكثافة في القاعدة اليسرى."),
+    (
+        "Increased interstitial markings with improved aeration.",
+        "ازدياد الارتسامات الخلالية مع تحسن التهوية.",
+    ),
+    ("Improved aeration of the left base.", "زيادة في تهوية القاعدة اليسرى."),
+    ("Improved aeration.", "ازدياد التهوية."),
+    ("Reduced lung volumes.", "انخفاض حجوم الرئتين."),
+    ("Low lung volumes with increased markings.", "انخفاض حجوم الرئتين مع ازدياد الارتسامات."),
+    ("Increased lucency.", "شفافية شعاعية زائدة."),
+    (
+        "The right effusion has increased and the left has decreased.",
+        "ازداد الانصباب الأيمن وتراجع الأيسر.",
+    ),
+    (
+        "The effusion has increased and the atelectasis has improved.",
+        "ازداد الانصباب وتحسن الانخماص.",
+    ),
+    ("Acute infarct.", "احتشاء حاد."),
+    ("Acute infarct.", "احتشاء حديث."),
+    ("Old rib fracture.", "كسر قديم في الضلع."),
+    ("Chronic rib fracture.", "كسر قديم في الضلع."),
+    ("Old infarct.", "احتشاء مزمن."),
+    ("Old healed fractures. No acute fracture.", "كسور قديمة ملتئمة. لا كسر حاد."),
+    ("Healed fracture. No acute fracture.", "كسر قديم. لا كسر حديث."),
+    ("Acute on chronic subdural hematoma.", "ورم دموي تحت الجافية حاد على مزمن."),
+    (
+        "The costophrenic angles are sharp. Chronic changes.",
+        "الزوايا الضلعية الحجابية حادة. تغيرات مزمنة.",
+    ),
+    ("A 45 year old man with acute appendicitis.", "رجل عمره 45 سنة مع التهاب الزائدة الحاد."),
+    ("COPD. No acute disease.", "داء رئوي انسدادي مزمن. لا مرض حاد."),
+    ("Benign lesion.", "آفة حميدة."),
+    ("Benign lesion.", "آفة غير خبيثة."),
+    ("Benign prostatic hyperplasia.", "تضخم البروستات الحميد."),
+    ("Malignant lesion.", "آفة خبيثة."),
+    ("Anterolisthesis of L4.", "انزلاق أمامي للفقرة القطنية الرابعة."),
+    ("Retrolisthesis of L5.", "انزلاق الفقرة القطنية الخامسة للخلف."),
+    ("Spondylolisthesis of L4.", "انزلاق الفقرة القطنية الرابعة."),
+    (
+        "Grade 1 anterolisthesis of L4 with posterior disc bulge.",
+        "انزلاق أمامي للفقرة القطنية الرابعة من الدرجة 1 مع انتفاخ قرصي خلفي.",
+    ),
+    ("Old right and acute left infarcts.", "احتشاء أيمن قديم وأيسر حاد."),
+]
