@@ -31,6 +31,7 @@ def differing_locations(english: Statements, arabic: Statements) -> Iterator[Fin
         yield fault(code, message, words=names)
     if len(english.sentences) == len(arabic.sentences) == 1:
         yield from _exchanged(english, arabic)
+    yield from _placed_elsewhere(english, arabic)
 
 
 def _only_in(one: Statements, other: Statements) -> frozenset[str]:
@@ -52,6 +53,10 @@ def _exchanged(english: Statements, arabic: Statements) -> Iterator[Finding]:
         if ours != theirs and english.levels == arabic.levels:
             message = f"The level of {_human(name)} differs between English and Arabic."
             yield fault("LEVEL_MISMATCH", message, words=tuple(sorted(ours | theirs)))
+
+
+def _placed_elsewhere(english: Statements, arabic: Statements) -> Iterator[Finding]:
+    """Yield findings that lie elsewhere, although their place may belong to another finding too."""
     for name in sorted(english.places_of.keys() & arabic.places_of.keys()):
         ours, theirs = english.places_of[name], arabic.places_of[name]
         for code, names in by_code(contrary(frozenset(ours), frozenset(theirs))).items():

@@ -48,6 +48,10 @@ SOUND_LEVELS = [
     ),
 ]
 FAULTY_PLACES = [
+    (
+        "Left lower zone consolidation; right middle zone mass; cardiomegaly; rib fracture.",
+        "تصلد في المنطقة الوسطى من الرئة اليسرى؛ كتلة في المنطقة الوسطى من الرئة اليمنى؛ كسر ضلعي.",
+    ),
     ("Fracture of the atlas.", "كسر في الفقرة المحورية."),
     ("Fracture of the odontoid process.", "كسر في الأطلس."),
     ("Consolidation in the right upper lobe.", "تصلد في الفص السفلي الأيمن."),
