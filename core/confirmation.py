@@ -140,7 +140,8 @@ def not_asked(
 def awaiting(session: Session, transaction_uid: str) -> list[Row]:
     """Return the deliveries of a transaction that still await its report.
 
-    One that an operator has dismissed does not: retention may have removed what it was made of.
+    One that an operator has dismissed does not, nor one that was purged: what it was made of is
+    gone, and it could not be sent anew.
     """
     return [
         (delivery, artifact)
@@ -148,6 +149,7 @@ def awaiting(session: Session, transaction_uid: str) -> list[Row]:
         if delivery.state == DeliveryState.SENT
         and delivery.commitment_until is not None
         and delivery.dismissed_at is None
+        and artifact.content is not None
     ]
 
 

@@ -7,6 +7,7 @@ TaqrirError
 ├── DraftCancelledError      nobody waits for the draft any more: its study is another's, or changed
 ├── TransientError           worth another try: the network, a lock, a busy peer
 │   ├── PeerUnreachableError no connection, or it broke before an answer
+│   │   └── NoConnectionError there was none: the peer has nothing of what it was to get
 │   ├── PeerBusyError        the peer answered "not now", and said when
 │   └── MemoryExhaustedError the model's memory does not hold the request now
 └── PermanentError           trying again will not help; its sentence is shown to a person
@@ -62,6 +63,10 @@ class TransientError(TaqrirError):
 
 class PeerUnreachableError(TransientError):
     """No connection to the peer, or it broke before an answer came."""
+
+
+class NoConnectionError(PeerUnreachableError):
+    """There was no connection: the peer has nothing of what it was to get."""
 
 
 class PeerBusyError(TransientError):

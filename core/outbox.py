@@ -130,6 +130,9 @@ def claim(
 ) -> Delivery | None:
     """Take a due delivery; None where it is not due or somebody else has it.
 
+    From now on the peer may have the object. The row that is returned says whether it might have
+    had it before; its sender puts that right, and gives it back with the end of the attempt.
+
     `pace` says how many attempts in a minute a destination wants at most, 0: as many as it takes.
     """
     # Locked before the look: two senders may both find it due, and the slower one would then read
@@ -153,12 +156,16 @@ def claim(
             lease_until=at + lease,
             attempts=Delivery.attempts + 1,
             first_attempt_at=func.coalesce(Delivery.first_attempt_at, at),
+            is_out=True,
         )
         .execution_options(synchronize_session=False)
     )
     if cast("CursorResult[Any]", written).rowcount != 1:
         return None
+    was_out = row.is_out
     session.refresh(row)
+    session.expunge(row)
+    row.is_out = was_out
     return row
 
 
@@ -192,8 +199,12 @@ def finish(
     actor: str,
     reason: str = "",
     is_doubtful: bool = False,
+    is_out: bool | None = None,
 ) -> None:
-    """End an attempt: SENT, PARKED or DROPPED, with the peer's own words."""
+    """End an attempt: SENT, PARKED or DROPPED, with the peer's own words.
+
+    `is_out` says whether the peer has the object, or may have it; None: nothing new is known.
+    """
     values: dict[str, Any] = {
         "state": state,
         "reason": reason,
@@ -203,20 +214,31 @@ def finish(
     if state is DeliveryState.SENT:
         # Its archive is asked for confirmation from the beginning.
         values |= {"sent_at": at, "commitment_asks": 0, "is_doubtful": is_doubtful}
+    if is_out is not None:
+        values["is_out"] = is_out
     if _write(session, delivery, values):
         _note(session, delivery, f"delivery_{state.lower()}", at=at, actor=actor, reason=reason)
 
 
 def postpone(
-    session: Session, delivery: Delivery, *, at: datetime, until: datetime, actor: str, reason: str
+    session: Session,
+    delivery: Delivery,
+    *,
+    at: datetime,
+    until: datetime,
+    actor: str,
+    reason: str,
+    is_out: bool | None = None,
 ) -> None:
-    """End an attempt that failed and may succeed later."""
-    values = {
+    """End an attempt that failed and may succeed later; `is_out` as in `finish`."""
+    values: dict[str, Any] = {
         "next_attempt_at": until,
         "reason": reason,
         "lease_owner": None,
         "lease_until": None,
     }
+    if is_out is not None:
+        values["is_out"] = is_out
     is_news = reason != delivery.reason
     if _write(session, delivery, values) and is_news:
         # The timeline says once what is wrong, not once an attempt for three days.

@@ -157,7 +157,11 @@ def _forget_unsent(session: Session, study: int) -> None:
     """Forget the bytes of what nobody has tried to send yet: they name the patient as before."""
     attempted = select(Delivery.artifact_id).where(
         Delivery.study_id == study,
-        or_(Delivery.first_attempt_at.is_not(None), Delivery.state != DeliveryState.PENDING),
+        or_(
+            Delivery.first_attempt_at.is_not(None),
+            Delivery.is_out,
+            Delivery.state != DeliveryState.PENDING,
+        ),
     )
     session.execute(
         update(Artifact)

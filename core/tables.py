@@ -305,6 +305,8 @@ class Delivery(Base):
     next_attempt_at: Mapped[datetime]
     first_attempt_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
+    # The peer has the object, or may have it; a lost answer leaves it so, only a refusal does not.
+    is_out: Mapped[bool] = mapped_column(default=False)
     lease_owner: Mapped[str | None] = mapped_column(String(120))
     lease_until: Mapped[datetime | None]
     reason: Mapped[str] = mapped_column(Text, default="")

@@ -11,14 +11,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.lifecycle import DeliveryState, Origin, State
 from core.report import StudyHeader
 from core.tables import Artifact, Delivery, Draft, Study
 
-_OUT = (DeliveryState.SENT, DeliveryState.CONFIRMED)
+_SAID = frozenset((DeliveryState.SENT, DeliveryState.CONFIRMED))
 # States in which a version with a text may be sent.
 _SENDING = frozenset((State.IN_REVIEW, State.SIGNED))
 
@@ -58,25 +58,37 @@ def objects_out(session: Session, study: int, *, before: int) -> Sequence[tuple[
     One whose answer never came may be there: to name it as a predecessor does no harm, to leave it
     standing does.
     """
-    may_be_out = or_(Delivery.state.in_(_OUT), Delivery.first_attempt_at.is_not(None))
     rows = session.execute(
         select(Artifact, Draft)
         .join(Draft, Draft.id == Artifact.draft_id)
         .where(
             Draft.study_id == study,
             Draft.report_version < before,
-            Artifact.content.is_not(None),
+            # Its content may be purged; the peer has it all the same.
+            Artifact.sha256 != "",
             select(Delivery.id)
-            .where(
-                Delivery.artifact_id == Artifact.id,
-                Delivery.state != DeliveryState.PARKED,
-                may_be_out,
-            )
+            .where(Delivery.artifact_id == Artifact.id, Delivery.is_out)
             .exists(),
         )
         .order_by(Draft.report_version.desc(), Artifact.id)
     ).all()
     return [(row[0], row[1]) for row in rows]
+
+
+def holders(session: Session, study: int) -> dict[int, dict[str, bool]]:
+    """Return of each artifact of a study the destinations that have it, or may have it.
+
+    True: the destination said so. False: its answer never came, or an archive took its yes back.
+    """
+    found: dict[int, dict[str, bool]] = {}
+    rows = session.execute(
+        select(Delivery.artifact_id, Delivery.destination, Delivery.state).where(
+            Delivery.study_id == study, Delivery.is_out
+        )
+    )
+    for artifact, destination, state in rows:
+        found.setdefault(artifact, {})[destination] = state in _SAID
+    return found
 
 
 def header_digest(header: StudyHeader) -> str:

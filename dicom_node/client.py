@@ -77,8 +77,9 @@ def store(peer: Peer, data: bytes) -> StoreAnswer:
     """Send one object, given as a whole DICOM file, as those very bytes.
 
     Raises:
-        PeerUnreachableError: No connection, or it broke before the answer came: whether the peer
-            keeps the object is unknown.
+        NoConnectionError: No connection.
+        PeerUnreachableError: It broke before the answer came: whether the peer keeps the object is
+            unknown.
         PeerRefusedError: The answer was no.
         TransientError: The answer was "not now".
         UnreadableInstanceError: The bytes are no DICOM file.

@@ -22,7 +22,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
-from core.errors import PeerRefusedError, PeerUnreachableError, SettingsError, TransientError
+from core.errors import NoConnectionError, PeerRefusedError, SettingsError, TransientError
 from core.tls_context import PeerTls, load_peer_tls
 from dicom_node.reactor import steady
 from dicom_node.receive import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -153,13 +153,13 @@ def _tls_context(tls: PeerTls) -> _TlsContext:
     """Return a context with the files as they are now.
 
     Raises:
-        PeerUnreachableError: A file cannot be used; that can be mended, and the peer called again.
+        NoConnectionError: A file cannot be used; that can be mended, and the peer called again.
     """
     context = _TlsContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         load_peer_tls(context, tls)
     except SettingsError as error:
-        raise PeerUnreachableError(str(error)) from None
+        raise NoConnectionError(str(error)) from None
     return context
 
 
@@ -188,7 +188,7 @@ def associate(
         handlers: pynetdicom's event handlers, such as for an N-EVENT-REPORT.
 
     Raises:
-        PeerUnreachableError: No connection, or no answer in time.
+        NoConnectionError: No connection, or no answer in time.
         PeerRefusedError: The answer was no.
         TransientError: The answer was "not now".
     """
@@ -216,7 +216,7 @@ def associate(
                 ],
             )
         except OSError:
-            raise PeerUnreachableError(f"The host name of {peer} cannot be resolved.") from None
+            raise NoConnectionError(f"The host name of {peer} cannot be resolved.") from None
         try:
             _require_established(association, peer, entity.tls_failure, rejections)
             steady(association)
@@ -240,7 +240,7 @@ def _require_established(
     """Say why there is no association, if there is none.
 
     Raises:
-        PeerUnreachableError, PeerRefusedError, TransientError: As `associate` says.
+        NoConnectionError, PeerRefusedError, TransientError: As `associate` says.
     """
     if association.is_established:
         return
@@ -252,8 +252,8 @@ def _require_established(
         raise PeerRefusedError(f"{peer} takes none of the objects: {_contexts(association)}.")
     if tls_failure is not None:
         words = _tls_words(tls_failure)
-        raise PeerUnreachableError(f"There is no TLS connection to {peer}: {words}.")
-    raise PeerUnreachableError(f"There is no connection to {peer}.")
+        raise NoConnectionError(f"There is no TLS connection to {peer}: {words}.")
+    raise NoConnectionError(f"There is no connection to {peer}.")
 
 
 def _tls_words(error: OSError) -> str:

@@ -28,7 +28,12 @@ from typing import Any
 
 import httpx2
 
-from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
+from core.errors import (
+    NoConnectionError,
+    PeerRefusedError,
+    PeerUnreachableError,
+    TransientError,
+)
 from core.tls_context import PeerTls
 from core.web_calls import gather, web_context, why_unanswered
 from dicom_node.header import read_header
@@ -173,6 +178,8 @@ class _Call:
                 timed_out=isinstance(error, httpx2.TimeoutException),
                 was_connected=not isinstance(error, httpx2.ConnectError),
             )
+            if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+                raise NoConnectionError(why) from None
             raise PeerUnreachableError(why) from None
         except httpx2.DecodingError:
             raise PeerRefusedError(f"{name} answered with what cannot be decoded.") from None

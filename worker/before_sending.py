@@ -108,16 +108,19 @@ def _renew(parts: Parts, draft: Draft) -> str:
         if not versions.is_current(session, draft) or not _has_changed(session, draft):
             return _STALE
         at = parts.clock()
+        is_withdrawn = draft.origin == Origin.WITHDRAWN
         renewed = issue(
             session,
             parts.settings,
             study,
             from_json(draft.report),
-            origin=Origin(draft.origin) if draft.origin == Origin.WITHDRAWN else Origin.RENEWED,
+            origin=Origin.WITHDRAWN if is_withdrawn else Origin.RENEWED,
             at=at,
             actor=parts.name,
             selection=draft.selection,
             changes={**draft.changes, "against": draft.report_version, "reason": _CHANGED},
+            # Who never had the draft is not told that it is withdrawn.
+            only=_takers(session, draft) if is_withdrawn else None,
         )
         store.note(
             session,
@@ -130,3 +133,9 @@ def _renew(parts: Parts, draft: Draft) -> str:
             reason=_CHANGED,
         )
     return _CHANGED
+
+
+def _takers(session: Session, draft: Draft) -> set[str]:
+    """Return the destinations that a version goes to."""
+    query = select(Delivery.destination).where(Delivery.draft_id == draft.id)
+    return set(session.scalars(query))

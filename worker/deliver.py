@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from core import channels, outbox, versions
 from core.database import reading, writing
 from core.errors import (
+    NoConnectionError,
     PeerRefusedError,
     PeerUnreachableError,
     PermanentError,
@@ -104,25 +105,36 @@ def _attempt(parts: Parts, delivery: Delivery) -> Receipt:
         destination.verify(rendered, source)
         content = _keep(parts, delivery, rendered, source)
         if content == rendered:
-            return _send(parts, destination, content)
+            return _send(parts, delivery, destination, content)
     destination.verify(content, replace(source, is_fixed=True))
-    return _send(parts, destination, content)
+    return _send(parts, delivery, destination, content)
 
 
-def _send(parts: Parts, destination: Destination, content: bytes) -> Receipt:
+def _send(parts: Parts, delivery: Delivery, destination: Destination, content: bytes) -> Receipt:
     """Send; where the network hiccups, send the same bytes again at once."""
     settings = parts.settings.delivery
     pause = settings.quick_retry_seconds
     for _ in range(settings.quick_retries):
         began = time.monotonic()
         try:
-            return destination.send(content)
+            return _try(delivery, destination, content)
         except PeerUnreachableError:
             if time.monotonic() - began > _QUICK_FAILURE_SECONDS:
                 raise
         time.sleep(pause)
         pause *= 2
-    return destination.send(content)
+    return _try(delivery, destination, content)
+
+
+def _try(delivery: Delivery, destination: Destination, content: bytes) -> Receipt:
+    """Send once; note in the delivery whether the peer may have the object now."""
+    was_out, delivery.is_out = delivery.is_out, True
+    try:
+        return destination.send(content)
+    except (NoConnectionError, PeerRefusedError):
+        # It has nothing of this try; what an earlier one left open stays so.
+        delivery.is_out = was_out
+        raise
 
 
 def _keep(parts: Parts, delivery: Delivery, rendered: bytes, source: Source) -> bytes:
@@ -153,6 +165,7 @@ def _postpone(parts: Parts, delivery: Delivery, error: TransientError) -> bool:
             until=until,
             actor=parts.name,
             reason=_in_words(str(error), error.words),
+            is_out=delivery.is_out,
         )
     _log.warning(
         "delivery_postponed",
@@ -232,6 +245,7 @@ def _finish(
         actor=parts.name,
         reason=_in_words(reason, words),
         is_doubtful=receipt is not None and receipt.is_doubtful,
+        is_out=delivery.is_out,
     )
     auditing.tell_delivery(parts, session, delivery, state, reason)
     _log.info(

@@ -13,7 +13,7 @@ from core import ordering, store, versions
 from core.database import reading
 from core.drafting import ModelImage
 from core.errors import UnsupportedPixelsError
-from core.lifecycle import DeliveryState, Origin
+from core.lifecycle import Origin
 from core.report import (
     FrameReference,
     Language,
@@ -33,6 +33,15 @@ from worker.parts import Parts
 
 _DOCUMENTS = frozenset(("sr", "pdf", "sc", "ko"))
 _DOCUMENT_MESSAGE = "mdm"
+# What a version was whose text is gone. A renewed one may have been signed, and is never rejected.
+_STATUSES = {
+    Origin.MODEL: ReportStatus.DRAFT,
+    Origin.RENEWED: ReportStatus.SIGNED,
+    Origin.SIGNED: ReportStatus.SIGNED,
+    Origin.CORRECTED: ReportStatus.CORRECTED,
+    Origin.ADDENDED: ReportStatus.ADDENDED,
+    Origin.WITHDRAWN: ReportStatus.WITHDRAWN,
+}
 
 
 def source_of(parts: Parts, session: Session, delivery: Delivery) -> tuple[Source, bytes | None]:
@@ -48,7 +57,7 @@ def source_of(parts: Parts, session: Session, delivery: Delivery) -> tuple[Sourc
         uid=artifact.uid,
         report_version=draft.report_version,
         created_at=draft.created_at,
-        predecessor=_predecessor(session, delivery, draft, artifact),
+        predecessors=tuple(_predecessors(session, delivery, draft, artifact)),
         order=ordering.reference_of(session, delivery.study_id),
         drafts_out=(
             tuple(drafts_out(session, draft.study_id, before=draft.report_version))
@@ -75,66 +84,65 @@ def header_for(session: Session, draft: Draft) -> StudyHeader:
 
 def drafts_out(session: Session, study: int, *, before: int) -> list[EarlierDocument]:
     """Return the documents of earlier versions that no person signed and that were not rejected."""
+    holders = versions.holders(session, study)
     found: list[EarlierDocument] = []
+    # Destinations that have a rejection: it names what is older.
+    told: set[str] = set()
     for artifact, draft in versions.objects_out(session, study, before=before):
+        places = holders[artifact.id]
         if artifact.kind == documents.REJECT:
-            # What is older was named by that one.
-            break
+            told |= {destination for destination, is_sure in places.items() if is_sure}
+            continue
         earlier = _earlier(artifact, draft)
         is_draft = not standing(earlier.status).is_final
-        if is_draft and artifact.kind in _DOCUMENTS:
+        if is_draft and artifact.kind in _DOCUMENTS and not told.issuperset(places):
             found.append(earlier)
     return found
 
 
-def _predecessor(
+def _predecessors(
     session: Session, delivery: Delivery, draft: Draft, artifact: Artifact
-) -> EarlierDocument | None:
-    """Return the newest earlier object of the same kind and language that a peer has.
+) -> list[EarlierDocument]:
+    """Return the earlier objects of the same kind and language that an object replaces.
 
-    One that this very destination has goes before all others.
+    The newest that the destination has, and what it may have beside that. An object goes to all of
+    its destinations as the same bytes, so it names what any of them has, this one's first. Where
+    none has any: the newest that another peer has.
     """
     rows = versions.objects_out(session, draft.study_id, before=draft.report_version)
     same = (artifact.kind, artifact.language)
     found = [(a, d) for a, d in rows if (a.kind, a.language) == same]
+    holders = versions.holders(session, draft.study_id)
     if artifact.kind == _DOCUMENT_MESSAGE and draft.origin != Origin.WITHDRAWN:
-        taken = _taken_by(session, delivery)
-        found = [row for row in found if row[0].id in taken]
-    if not found:
-        return None
-    own = set(
-        session.scalars(
-            select(Delivery.artifact_id).where(
-                Delivery.study_id == draft.study_id, Delivery.destination == delivery.destination
-            )
-        )
+        # An edit is for a document that the information system knows by its number; an answer that
+        # never came is no yes. What it may have is taken back all the same.
+        found = [row for row in found if holders[row[0].id].get(delivery.destination)]
+    others = session.scalars(
+        select(Delivery.destination)
+        .where(Delivery.artifact_id == artifact.id, Delivery.id != delivery.id)
+        .order_by(Delivery.id)
     )
-    newest, version = min(found, key=lambda row: row[0].id not in own)
-    earlier = _earlier(newest, version)
-    return replace(earlier, content=newest.content) if newest.id in own else earlier
-
-
-def _taken_by(session: Session, delivery: Delivery) -> frozenset[int]:
-    """Return the artifacts of a study that a destination has said yes to.
-
-    An edit of a document is for one that the information system knows by its number; an answer that
-    never came is no yes. What it may have is taken back all the same.
-    """
-    query = select(Delivery.artifact_id).where(
-        Delivery.study_id == delivery.study_id,
-        Delivery.destination == delivery.destination,
-        Delivery.state.in_((DeliveryState.SENT, DeliveryState.CONFIRMED)),
-    )
-    return frozenset(session.scalars(query))
+    named: dict[int, EarlierDocument] = {}
+    for destination in (delivery.destination, *others):
+        for older, version in found:
+            is_sure = holders[older.id].get(destination)
+            if is_sure is None:
+                continue
+            content = older.content if destination == delivery.destination else None
+            named.setdefault(older.id, replace(_earlier(older, version), content=content))
+            if is_sure:
+                break
+    return list(named.values()) or [_earlier(*row) for row in found[:1]]
 
 
 def _earlier(artifact: Artifact, draft: Draft) -> EarlierDocument:
-    status = ReportStatus.DRAFT
-    # Purged: its text is gone, and with it how finished it was.
     if draft.report:
         report = from_json(draft.report)
         language = Language(artifact.language) if artifact.language else None
         status = report.status_of(language) if language else report.status
+    else:
+        # Purged: its text is gone, and with it how finished each language was.
+        status = _STATUSES[Origin(draft.origin)]
     return EarlierDocument(
         kind=artifact.kind,
         language=artifact.language,

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session, aliased
 
 from core import store, versions
 from core.database import reading, writing
-from core.lifecycle import DECIDED, DeliveryState, Origin, State
+from core.lifecycle import DECIDED, Origin, State
 from core.log import log
 from core.report import ReportStatus, from_json, standing
 from core.tables import Artifact, Delivery, Draft, Study
@@ -86,7 +86,7 @@ def _is_out(study: Any) -> Any:
         select(Delivery.id)
         .where(
             Delivery.study_id == study,
-            Delivery.state.in_((DeliveryState.SENT, DeliveryState.CONFIRMED)),
+            Delivery.is_out,
         )
         .exists()
     )
@@ -104,7 +104,8 @@ def withdraw(session: Session, parts: Parts, study: Study) -> bool:
         return False
     report = from_json(draft.report)
     out = versions.objects_out(session, study.id, before=draft.report_version + 1)
-    if standing(report.status).is_final or not out or out[0][1].origin == Origin.WITHDRAWN:
+    holders = _holders(session, study.id, out)
+    if standing(report.status).is_final or not holders:
         return False
     changes: dict[str, Any] = {"against": draft.report_version}
     if study.reason_code == _OTHER_PATIENT:
@@ -120,7 +121,7 @@ def withdraw(session: Session, parts: Parts, study: Study) -> bool:
         actor=parts.name,
         selection=draft.selection,
         changes=changes,
-        only=_holders(session, out),
+        only=holders,
     )
     store.note(
         session,
@@ -149,18 +150,21 @@ def keep_patient(parts: Parts, withdrawal: int) -> None:
             draft.changes = {**draft.changes, **_header_of(out)}
 
 
-def _holders(session: Session, out: Sequence[tuple[Artifact, Draft]]) -> set[str]:
-    """Return the destinations that have, or may have, one of some objects."""
-    return set(
-        session.scalars(
-            select(Delivery.destination).where(
-                Delivery.artifact_id.in_([artifact.id for artifact, _ in out]),
-                Delivery.state != DeliveryState.PARKED,
-                Delivery.first_attempt_at.is_not(None)
-                | Delivery.state.in_((DeliveryState.SENT, DeliveryState.CONFIRMED)),
-            )
-        )
-    )
+def _holders(session: Session, study: int, out: Sequence[tuple[Artifact, Draft]]) -> set[str]:
+    """Return the destinations with a version that they were not told is withdrawn.
+
+    They have it or may have it. That they were told counts only where they said so.
+    """
+    holders = versions.holders(session, study)
+    found: set[str] = set()
+    told: set[str] = set()
+    for artifact, draft in out:
+        for destination, is_sure in holders.get(artifact.id, {}).items():
+            if draft.origin != Origin.WITHDRAWN and destination not in told:
+                found.add(destination)
+            elif draft.origin == Origin.WITHDRAWN and is_sure:
+                told.add(destination)
+    return found
 
 
 def _header_of(out: Sequence[tuple[Artifact, Draft]]) -> dict[str, Any]:

@@ -47,6 +47,11 @@ class ScriptedPacs(ListeningEntity):
         self.received: list[bytes] = []
         self.uids: list[str] = []
 
+    def script(self, *answers: int | Callable[[evt.Event], int]) -> None:
+        """Say how the next objects are answered."""
+        with self._lock:
+            self._answers = list(answers)
+
     def handlers(self) -> list[Any]:
         return [(evt.EVT_C_STORE, self._answer)]
 

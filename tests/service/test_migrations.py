@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from core import database, migration, store
 from core.clock import utcnow
 from core.database import reading, writing
-from core.lifecycle import Event, State
+from core.lifecycle import DeliveryState, Event, State
 from core.settings_file import load
-from core.tables import Base, Study
+from core.tables import Artifact, Base, Delivery, Draft, Study
 
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.service)]
 
@@ -85,6 +86,57 @@ def test_processes_that_start_together_migrate_once(url: str) -> None:
     engine = database.open_engine(url)
     assert set(inspect(engine).get_table_names()) >= {"study", "alembic_version"}
     engine.dispose()
+
+
+def test_what_was_attempted_before_peers_were_kept_account_of_may_be_with_them(
+    engine: Engine,
+) -> None:
+    migration.migrate(engine)
+    at = utcnow()
+    attempts_and_digests = [(0, ""), (1, ""), (0, "x"), (1, "x"), (7, "x")]
+    with writing(engine) as session:
+        session.add(_a_study("1.2.3"))
+        session.flush()
+        draft = Draft(
+            study_id=1,
+            study_version=1,
+            report_version=1,
+            is_withheld=False,
+            created_at=at,
+            seconds=1,
+            model_name="m",
+            model_revision="r",
+            report="",
+            selection={},
+            changes={},
+        )
+        session.add(draft)
+        session.flush()
+        for number, (attempts, digest) in enumerate(attempts_and_digests):
+            artifact = Artifact(draft_id=draft.id, kind="sr", uid=f"1.{number}", sha256=digest)
+            session.add(artifact)
+            session.flush()
+            delivery = Delivery(
+                study_id=1,
+                draft_id=draft.id,
+                artifact_id=artifact.id,
+                destination="pacs:main",
+                state=DeliveryState.PARKED,
+                attempts=attempts,
+                created_at=at,
+                next_attempt_at=at,
+            )
+            session.add(delivery)
+    config = migration._migrations(engine)
+    with engine.execution_options(taqrir_writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0007")
+
+    migration.migrate(engine)
+
+    with reading(engine) as session:
+        found = session.scalars(select(Delivery.is_out).order_by(Delivery.id)).all()
+    assert found == [False, False, False, True, True]
 
 
 def _a_study(uid: str, state: str = State.RECEIVING) -> Study:

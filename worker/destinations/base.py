@@ -77,7 +77,8 @@ class Source:
     """All that an object is made of; the same source gives the same bytes.
 
     Attributes:
-        predecessor: The newest earlier object of the same kind and language that a peer has.
+        predecessors: Earlier objects of the same kind and language that peers have, or may have,
+            what goes to this very destination first.
         drafts_out: What a rejection names, as `Issue.has_drafts_out` means it.
         evidence: All images of the study, for a final report.
         is_fixed: An earlier attempt made the bytes, of the order as it was then.
@@ -92,7 +93,7 @@ class Source:
     uid: str
     report_version: int
     created_at: datetime
-    predecessor: EarlierDocument | None = None
+    predecessors: tuple[EarlierDocument, ...] = ()
     order: OrderReference = field(default_factory=OrderReference)
     drafts_out: tuple[EarlierDocument, ...] = ()
     evidence: tuple[DocumentReference, ...] = ()

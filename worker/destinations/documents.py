@@ -150,7 +150,7 @@ def pdf_of(settings: Settings, source: Source) -> bytes | None:
         return None
     from dicom_node import report_pdf
 
-    pages = replace(source, kind=DocumentKind.PDF, language="", predecessor=None)
+    pages = replace(source, kind=DocumentKind.PDF, language="", predecessors=())
     return report_pdf.read_pdf(render(settings, pages))
 
 
@@ -223,12 +223,14 @@ def _requests(source: Source) -> tuple[RequestReference, ...]:
 
 
 def _predecessors(source: Source) -> list[Predecessor]:
-    if source.predecessor is None or source.kind not in {DocumentKind.SR, DocumentKind.PDF}:
+    if source.kind not in {DocumentKind.SR, DocumentKind.PDF}:
         return []
     language = _language(source)
     own = source.report.status_of(language) if language else source.report.status
-    document = _reference(source, source.predecessor)
-    return [Predecessor(document=document, purpose=_purpose(source.predecessor, own))]
+    return [
+        Predecessor(document=_reference(source, earlier), purpose=_purpose(earlier, own))
+        for earlier in source.predecessors
+    ]
 
 
 def _purpose(earlier: EarlierDocument, own: ReportStatus) -> Purpose:

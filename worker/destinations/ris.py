@@ -52,7 +52,7 @@ class RisDestination:
         if self._ris.pdf and result.status is source.report.status:
             result = replace(result, pdf=documents.pdf_of(self._settings, source))
         if source.kind == "mdm":
-            earlier = source.predecessor
+            [earlier, *_] = source.predecessors or (None,)
             return build_mdm(result, envelope, earlier.content if earlier else None)
         return build_oru(result, envelope)
 
