@@ -379,19 +379,20 @@ def test_graphs_of_fixed_sizes_give_the_same_answers(
 def test_texts_that_are_drawn_leave_those_beside_them_alone_and_come_again_by_their_seed(
     engine: Engine, pictures: list[ModelImage]
 ) -> None:
-    asked = [asking("Report?", pictures[0], max_new_tokens=12) for _ in range(4)]
-    draws = [0, 1, 2, 1]
+    draws = [0, 1, 2, 1, 3, 4, 5]
+    asked = [asking("Report?", pictures[0], max_new_tokens=12) for _ in draws]
     done = answers(
         [engine.submit(replace(one, draw=draw)) for one, draw in zip(asked, draws, strict=True)]
     )
     assert done[0].text == plain_text(engine, asked[0])
     assert done[1] == done[3]
-    assert len({one.text for one in done}) == 3
+    # Two may be alike by chance.
+    assert len({one.text for one in done}) > 2
     # The model's own probability stands beside a token, not the one that it was drawn with.
     drawn = done[1].log_probabilities
     assert len(drawn) == done[1].token_count
     assert all(value < 0 for value in drawn)
-    assert sum(drawn) < sum(done[0].log_probabilities)
+    assert min(sum(one.log_probabilities) for one in done) < sum(done[0].log_probabilities)
 
 
 def test_a_sliding_window_hides_what_stands_before_it() -> None:

@@ -24,6 +24,8 @@ def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     def run(name: str, *options: str) -> dict[str, torch.Tensor]:
         out = tmp_path / name
         few = ["--phantoms", "12", "--vision-steps", "2", "--language-steps", "2"]
+        # One process has one precision: the other tests of training have this one.
+        few += ["--mixed-precision", "no"]
         words = ["demo", "--work", str(tmp_path / f"{name}-work"), "--out", str(out), *few]
         monkeypatch.setattr("sys.argv", [*words, *options])
         demo.main()
