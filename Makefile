@@ -40,7 +40,7 @@ test-deps: ## Install the foreign peers that the tests talk to (apt and npm)
 	@deploy/test-deps.sh
 
 test: setup test-deps ## Run the tests; ARGS="tests/unit -k lifecycle" for some of them, ARGS="-n 0" in one process
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --reruns 1 $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --reruns 1 -raR $(ARGS)
 
 test-kill: setup ## Kill the node's processes while instances arrive; ARGS="--seeds 20 --instances 5000"
 	PYTHONPATH=tests $(BIN)/python -m service.test_node_kill $(ARGS)
