@@ -159,14 +159,9 @@ def _floor(*options: str) -> Start:
     )
 
 
-def _pynetdicom() -> Start:
+def _script(name: str) -> Start:
     return _program(
-        lambda port, folder: [
-            sys.executable,
-            str(_HERE / "stock_pynetdicom.py"),
-            str(port),
-            str(folder),
-        ]
+        lambda port, folder: [sys.executable, str(_HERE / name), str(port), str(folder)]
     )
 
 
@@ -257,7 +252,8 @@ def all_receivers() -> list[Receiver]:
                 ("storescp-pdu", "storescp --fork, PDU 128 K", _storescp(*_LARGE_PDU)),
                 ("storescp-b-pdu", "storescp --fork +B, PDU 128 K", _storescp("+B", *_LARGE_PDU)),
                 ("orthanc", "Orthanc (synced)", _orthanc),
-                ("pynetdicom", "pynetdicom, decode and save", _pynetdicom()),
+                ("pynetdicom", "pynetdicom, decode and save", _script("stock_pynetdicom.py")),
+                ("floor-dicom", "floor: DICOM, nothing checked", _script("floor_dicom.py")),
             )
         ),
         *(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from bench.rounds import Result
 
 _STORESCP = ("storescp", "storescp-b", "storescp-pdu", "storescp-b-pdu")
+_WRITTEN, _SYNCED = ("written-alone", "written"), ("fsync-alone", "fsync")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,20 +90,21 @@ def ratios(results: Sequence[Result]) -> Iterator[Target]:
 
 def _speed_targets(found: Figures, load: str, associations: int) -> Iterator[Target]:
     at_four = associations > 1
-    for durability, peers, peer, wanted in (
-        ("written", _STORESCP, "storescp's best mode", 1.15),
-        ("written", ("pynetdicom",), "pynetdicom", 5.0),
-        ("fsync", ("orthanc",), "Orthanc", 2.2),
-        ("fsync", _STORESCP, "storescp's best mode", 1.0 if at_four else None),
-        ("written", ("floor",), "the floor", None),
-        ("fsync", ("floor-fsync",), "the floor with fsync", None),
+    for names, peers, peer, wanted in (
+        (_WRITTEN, _STORESCP, "storescp's best mode", 1.15),
+        (_WRITTEN, ("pynetdicom",), "pynetdicom", 5.0),
+        (_SYNCED, ("orthanc",), "Orthanc", 2.2),
+        (_SYNCED, _STORESCP, "storescp's best mode", 1.0 if at_four else None),
+        (_WRITTEN, ("floor",), "the floor", None),
+        (_SYNCED, ("floor-fsync",), "the floor with fsync", None),
+        (("floor-dicom",), _STORESCP, "storescp's best mode", None),
     ):
         other = _best(found, load, peers, associations)
-        for name in (f"{durability}-alone", durability):
+        for name in names:
             if (load, name, associations) not in found or other is None:
                 continue
-            ours = found[load, name, associations].instances_per_second
-            form = f"{durability}, no index" if name.endswith("-alone") else durability
+            row = found[load, name, associations]
+            ours, form = row.instances_per_second, row.receiver.label.removeprefix("taqrir ")
             yield Target(
                 name=f"{load}, {associations} assoc.: instances/s, {form} / {peer}",
                 value=None if ours is None else ours / other,
@@ -118,19 +120,24 @@ def _best(found: Figures, load: str, peers: Sequence[str], associations: int) ->
 
 
 def _cpu_targets(found: Figures, load: str, associations: int) -> Iterator[Target]:
-    ours = found.get((load, "written-alone", associations))
     peers = [
         found[load, peer, associations] for peer in _STORESCP if (load, peer, associations) in found
     ]
     least = min((r.cpu_per_gb for r in peers if r.cpu_per_gb), default=None)
-    if ours is None or least is None:
-        return
-    yield Target(
-        name=f"{load}, {associations} assoc.: CPU s/GB, written, no index / storescp",
-        value=None if ours.cpu_per_gb is None else ours.cpu_per_gb / least,
-        wanted=0.9 if associations == 1 else 1.0,
-        is_most=True,
-    )
+    for name, wanted in (
+        ("written-alone", 0.9 if associations == 1 else 1.0),
+        ("floor-dicom", None),
+    ):
+        ours = found.get((load, name, associations))
+        if ours is None or least is None:
+            continue
+        form = ours.receiver.label.removeprefix("taqrir ")
+        yield Target(
+            name=f"{load}, {associations} assoc.: CPU s/GB, {form} / storescp",
+            value=None if ours.cpu_per_gb is None else ours.cpu_per_gb / least,
+            wanted=wanted,
+            is_most=True,
+        )
 
 
 def print_targets(targets: Sequence[Target]) -> None:
