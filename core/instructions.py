@@ -37,6 +37,8 @@ class PlaceOrder:
         patients: The patient under each of its numbers, the leading one first.
         priority: Lane, `STAT` or `ROUTINE`; `priority_code` is the order's own word.
         modality: DICOM modality, e.g. ``CR``.
+        removed: What it says is there no more, by the names of these fields and of those of key and
+            reference. What is only left out stays as it was.
     """
 
     patients: tuple[Patient, ...]
@@ -45,6 +47,7 @@ class PlaceOrder:
     priority: str = ROUTINE
     priority_code: str = ""
     modality: str = ""
+    removed: frozenset[str] = frozenset()
     is_cancelled: bool = False
 
 

@@ -19,10 +19,15 @@ from core.report import Patient
 
 # Orders that bear the same number: of different placers, or gone wrong.
 _MOST_ALIKE = 100
-# What tells one order from another: a message that leaves it out does not take it away.
-_NUMBERS = frozenset(
-    {"placer_number", "placer_issuer", "filler_number", "filler_issuer", "scheduled_step_id"}
-)
+# Columns that one word of a message fills: parts of two messages' words are never mixed.
+_COLUMNS = {
+    "accession_number": ("accession_number", "accession_issuer"),
+    "procedure": ("procedure_code", "procedure_meaning", "procedure_scheme"),
+    "ordering_provider": ("ordering_provider_id", "ordering_provider"),
+    "visit_number": ("visit_number", "visit_issuer"),
+    "priority": ("priority", "priority_code"),
+    "reason": ("indication",),
+}
 
 
 def numbers_of(order: Order) -> list[tuple[str, str]]:
@@ -101,14 +106,25 @@ def is_brief(order: PlaceOrder) -> bool:
 
 
 def take(row: Order, order: PlaceOrder, *, message: int) -> None:
-    """Write what a message says of an order; one that is brief takes nothing away."""
+    """Write what a message says of an order; what it leaves out stays, what it takes away goes.
+
+    Source: HL7 v2.5.1 2.5.3: an empty field changes nothing, the null value deletes.
+    """
     values = _values(order)
-    if is_brief(order) and not order.priority_code:
+    if not order.priority_code and "priority" not in order.removed:
         del values["priority"]
+    gone = {column for name in order.removed for column in _COLUMNS.get(name, (name,))}
+    for columns in _COLUMNS.values():
+        if any(_contradicts(getattr(row, name), values.get(name, "")) for name in columns):
+            gone.update(columns)
     for name, value in values.items():
-        if value or not (is_brief(order) or name in _NUMBERS):
+        if value or name in gone:
             setattr(row, name, value)
     row.message_id = message
+
+
+def _contradicts(known: str, said: str) -> bool:
+    return bool(known and said) and known != said
 
 
 def _values(order: PlaceOrder) -> dict[str, Any]:

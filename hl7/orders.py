@@ -44,6 +44,20 @@ FIELDS = {
     "filler number": ("ORC-3", "OBR-3"),
     "ordering provider": ("OBR-16", "ORC-12", "PV1-8"),
 }
+# What HL7's null takes away. Numbers tell orders apart: those stay.
+_REMOVABLE = {
+    "study_uid": FIELDS["study instance uid"],
+    "accession_number": FIELDS["accession number"],
+    "requested_procedure_id": FIELDS["requested procedure id"],
+    "priority": FIELDS["priority"],
+    "modality": FIELDS["modality"],
+    "reason": FIELDS["reason"],
+    "ordering_provider": FIELDS["ordering provider"],
+    "procedure": ("OBR-4",),
+    "patient_class": ("PV1-2",),
+    "visit_number": ("PV1-19",),
+}
+_NULL = '""'
 _OWN_APPLICATION = "TAQRIR"
 _STAT_CODES = frozenset({"S", "ST", "STAT"})
 _CANCELLED = frozenset({"CA", "OC", "CR", "DC", "OD", "DR"})
@@ -102,12 +116,18 @@ class _Group:
 
     def text(self, place: str) -> str:
         """Return what stands at a place such as ``OBR-27.6``, on one line."""
+        return _clean(self._raw(place))
+
+    def is_null(self, place: str) -> bool:
+        """Tell whether a place, or the whole field that it is in, says that there is none."""
+        field_alone, _, _component = place.partition(".")
+        return _NULL in {self._raw(place).strip(), self._raw(field_alone).strip()}
+
+    def _raw(self, place: str) -> str:
         name, _, numbers = place.partition("-")
         number, _, component = numbers.partition(".")
         segment = self.first(name)
-        if segment is None:
-            return ""
-        return _clean(segment.text(int(number), int(component or 1)))
+        return "" if segment is None else segment.text(int(number), int(component or 1))
 
     def item(self, name: str) -> str:
         """Return the first of an item's fields that is filled."""
@@ -228,6 +248,9 @@ def _order(group: _Group) -> PlaceOrder:
         priority=STAT if code in _STAT_CODES else ROUTINE,
         priority_code=code[:_LONGEST_IDENTIFIER],
         modality=group.item("modality").upper()[:16],
+        removed=frozenset(
+            name for name, places in _REMOVABLE.items() if any(map(group.is_null, places))
+        ),
         is_cancelled=group.text("ORC-1").upper() in _CANCELLED
         or group.text("ORC-5").upper() in {"CA", "DC"},
     )
@@ -379,7 +402,7 @@ def _numbers(segment: Er7Segment, field_number: int) -> list[tuple[str, str]]:
 def _clean(text: str) -> str:
     """Return a text on one line; HL7's null says that there is none."""
     # What nobody keeps is not even looked through: a field may hold megabytes.
-    return "" if text.strip() == '""' else one_line(text[: 2 * _LONGEST_TEXT])
+    return "" if text.strip() == _NULL else one_line(text[: 2 * _LONGEST_TEXT])
 
 
 def _short(text: str, name: str) -> str:

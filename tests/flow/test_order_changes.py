@@ -1,0 +1,76 @@
+"""What later messages and corrected images change of an order, and what they leave as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness import Site, film, one_database
+from harness.feed import hear, message, segment
+from harness.orders import WHOLE, ordered, rows
+
+from core.lifecycle import OrderState
+
+pytestmark = one_database
+
+
+@pytest.mark.parametrize(
+    "named", [{"accession": "ACC1"}, {"step": "S1"}, {"accession": "ACC1", "step": "S1"}]
+)
+def test_what_a_message_leaves_out_stays_whatever_key_it_names(
+    site: Site, named: dict[str, str]
+) -> None:
+    site.take_in(film())
+    hear(site, WHOLE, ordered("SC|O1|F1|||IP", **named))
+
+    (row,) = rows(site)
+    assert (row.state, row.study_id) == (OrderState.ATTACHED, 1)
+    assert (row.accession_number, row.scheduled_step_id) == ("ACC1", "S1")
+    assert (row.priority, row.indication) == ("stat", "cough")
+
+
+def test_what_a_message_fills_is_taken_over(site: Site) -> None:
+    hear(site, WHOLE)
+    hear(site, ordered("XO|O1|F1", step="S1", accession="ACC2", priority="^^^^^R", reason="^fever"))
+
+    (row,) = rows(site)
+    assert (row.accession_number, row.scheduled_step_id) == ("ACC2", "S1")
+    assert (row.priority, row.indication) == ("routine", "fever")
+
+
+def test_a_message_takes_away_what_it_says_is_null(site: Site) -> None:
+    site.take_in(film())
+    hear(site, WHOLE)
+    hear(site, ordered("XO|O1", step="S1", accession='""', priority='""', reason='""'))
+
+    (row,) = rows(site)
+    assert (row.state, row.accession_number) == (OrderState.WAITING, "")
+    assert (row.priority, row.priority_code, row.indication) == ("routine", "", "")
+    # What tells one order from another stays.
+    assert (row.placer_number, row.filler_number, row.scheduled_step_id) == ("O1", "F1", "S1")
+
+
+def placed(**fields: Any) -> bytes:
+    places = {"procedure": 4, "provider": 16, "accession": 18}
+    obr = {places[name]: value for name, value in fields.items()}
+    return message("ORM^O01", "PID|||P1", "ORC|NW|O1", segment("OBR", obr))
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        ({"accession": "ACC1"}, ("ACC1", "RIS", "7", "Chest", "12", "Doe^Jo")),
+        ({"accession": "ACC2"}, ("ACC2", "", "7", "Chest", "12", "Doe^Jo")),
+        ({"procedure": "8"}, ("ACC1", "RIS", "8", "", "12", "Doe^Jo")),
+        ({"provider": "^Roe^Al"}, ("ACC1", "RIS", "7", "Chest", "", "Roe^Al")),
+    ],
+)
+def test_parts_of_two_fields_are_never_mixed(
+    site: Site, later: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    whole = {"procedure": "7^Chest^99", "provider": "12^Doe^Jo", "accession": "ACC1^RIS"}
+    hear(site, placed(**whole), placed(**later))
+
+    (row,) = rows(site)
+    found = (row.accession_number, row.accession_issuer, row.procedure_code, row.procedure_meaning)
+    assert (*found, row.ordering_provider_id, row.ordering_provider) == expected
