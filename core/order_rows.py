@@ -35,6 +35,16 @@ def numbers_of(order: Order) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in order.patient_ids]
 
 
+def key_of(order: Order) -> StudyKey:
+    """Return by what an order names its study."""
+    return StudyKey(
+        study_uid=order.study_uid,
+        accession_number=order.accession_number,
+        accession_issuer=order.accession_issuer,
+        scheduled_step_id=order.scheduled_step_id,
+    )
+
+
 def known(session: Session, order: PlaceOrder) -> list[Order]:
     """Return the rows that a message is about: the same numbers and, after merges, patient.
 

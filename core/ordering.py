@@ -4,7 +4,7 @@ An order may come before, during or after the images. It is looked at when it co
 is complete and when patients are merged. It finds its study by Study Instance UID, else by
 accession and issuer, else by scheduled procedure step, and is attached only if Patient ID
 and authority agree; an order whose study is another patient's stands as a CONFLICT. Where a study
-turns out to be another patient's, its order is let go.
+turns out to be another patient's, or of another accession number, its order is let go.
 """
 
 from __future__ import annotations
@@ -64,18 +64,16 @@ def _place(
 
 
 def _look(session: Session, order: Order, *, at: datetime, actor: str) -> None:
-    """Attach an order to its study, or say why it waits."""
-    key = StudyKey(
-        study_uid=order.study_uid,
-        accession_number=order.accession_number,
-        accession_issuer=order.accession_issuer,
-        scheduled_step_id=order.scheduled_step_id,
-    )
+    """Attach an order to its study, or say why it waits.
+
+    Of several studies it keeps the one that it has, else it takes the newest.
+    """
     numbers = order_rows.numbers_of(order)
-    found, by = find_studies(session, key, numbers)
+    found, by = find_studies(session, order_rows.key_of(order), numbers)
     mine = [study for study in found if agrees(session, study, numbers)]
     if mine:
-        _attach(session, order, mine[-1], by=by, at=at, actor=actor)
+        study = next((study for study in mine if study.id == order.study_id), mine[-1])
+        _attach(session, order, study, by=by, at=at, actor=actor)
     elif found:
         reason = f"the study with this {by} is of another patient; the order is not used"
         _become(session, order, OrderState.CONFLICT, None, reason)
@@ -117,21 +115,25 @@ def _note_once(
 def find_studies(
     session: Session, key: StudyKey, numbers: Sequence[tuple[str, str]]
 ) -> tuple[Sequence[Study], str]:
-    """Return the studies that a key names, and by what: the first of its parts that finds any."""
+    """Return the studies that a key names, and by what: the first of its parts that finds any.
+
+    A purged one is none: what is left of it tells of no patient.
+    """
+    present = select(Study).where(Study.purged_at.is_(None)).order_by(Study.id)
     if key.study_uid:
-        query = select(Study).where(Study.study_uid == key.study_uid)
+        query = present.where(Study.study_uid == key.study_uid)
         if found := session.scalars(query).all():
             return found, "Study Instance UID"
     if key.accession_number:
-        query = select(Study).where(Study.accession_number == key.accession_number)
+        query = present.where(Study.accession_number == key.accession_number)
         if key.accession_issuer:
             query = query.where(Study.accession_issuer.in_(["", key.accession_issuer]))
-        if found := session.scalars(query.order_by(Study.id)).all():
+        if found := session.scalars(query).all():
             return found, "accession number"
     if key.scheduled_step_id:
         # A step has no number of its own among studies: it is looked for in the patient's.
         ids = {patient.id for patient in patients.all_current(session, numbers)}
-        query = select(Study).where(Study.patient_id.in_(ids)).order_by(Study.id)
+        query = present.where(Study.patient_id.in_(ids))
         found = [s for s in session.scalars(query) if key.scheduled_step_id in _steps(session, s)]
         if found:
             return found, "scheduled procedure step"
@@ -162,7 +164,7 @@ def meet(session: Session, study: Study, *, at: datetime, actor: str) -> None:
     """Look for what came before a study did: its orders, and a report that makes it needless.
 
     To be called when it is complete, and again when its patient changes: an order of the patient
-    that it had before is let go.
+    or the accession number that it had before is let go.
     """
     _let_go(session, study, at=at, actor=actor)
     keys = [Order.study_uid == study.study_uid]
@@ -186,10 +188,12 @@ def meet(session: Session, study: Study, *, at: datetime, actor: str) -> None:
 
 
 def _let_go(session: Session, study: Study, *, at: datetime, actor: str) -> None:
-    """Look anew for the studies of orders that are attached to one of another patient."""
+    """Look anew for the studies of orders whose patient or key is no longer that of this one."""
     query = select(Order).where(Order.study_id == study.id, Order.state == OrderState.ATTACHED)
     for order in session.scalars(query.order_by(Order.id)).all():
-        if not agrees(session, study, order_rows.numbers_of(order)):
+        numbers = order_rows.numbers_of(order)
+        found, _by = find_studies(session, order_rows.key_of(order), numbers)
+        if study not in found or not agrees(session, study, numbers):
             store.note(session, study.id, "order_released", at=at, actor=actor, order=order.id)
             _look(session, order, at=at, actor=actor)
 

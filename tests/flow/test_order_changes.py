@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import Site, film, one_database
-from harness.feed import hear, message, segment
-from harness.orders import WHOLE, ordered, rows
+from harness import ScriptedRis, Site, film, one_database
+from harness.feed import hear, message, order, segment
+from harness.orders import WHOLE, ordered, rows, states
+from harness.retained import age, purge
 
+from core import ordering
+from core.database import reading
 from core.lifecycle import OrderState
+from hl7.er7 import parse
 
 pytestmark = one_database
 
@@ -74,3 +79,62 @@ def test_parts_of_two_fields_are_never_mixed(
     (row,) = rows(site)
     found = (row.accession_number, row.accession_issuer, row.procedure_code, row.procedure_meaning)
     assert (*found, row.ordering_provider_id, row.ordering_provider) == expected
+
+
+def test_an_order_is_let_go_once_the_study_has_another_accession_number(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        hear(site, ordered("NW|O2|F2", accession="ACC2", reason="^knee pain"))
+        hear(site, ordered("NW|O1|F1", accession="ACC1", reason="^cough"))
+        image = film()
+        site.take_in(image)
+        image.AccessionNumber = "ACC2"
+        site.take_in(image)
+        site.deliver_due()
+
+    assert states(site) == [(OrderState.ATTACHED, 1), (OrderState.WAITING, None)]
+    assert "order_released" in site.events()
+    assert [request.context.indication for request in site.drafter.requests] == [
+        "cough",
+        "knee pain",
+    ]
+    result = parse(ris.received[-1])
+    assert (result.text("ORC", 2), result.text("OBR", 18)) == ("O2", "ACC2")
+
+
+def test_an_order_goes_to_the_study_that_it_names_once_that_comes(site: Site) -> None:
+    named = film()
+    site.take_in(film())
+    hear(site, order(study_uid=named.StudyInstanceUID))
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    site.take_in(named, film(site.study().study_uid))
+
+    assert states(site) == [(OrderState.ATTACHED, 2)]
+
+
+def test_of_two_studies_with_one_accession_an_order_keeps_its_own(site: Site) -> None:
+    hear(site, WHOLE)
+    site.take_in(film())
+    site.take_in(film())
+    hear(site, ordered("SC|O1|F1", accession="ACC1"))
+
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    with reading(site.engine) as session:
+        assert ordering.reference_of(session, 1).placer_number == "O1"
+    # Unless the message says that it is the other one's.
+    hear(site, order(number="O1", study_uid=site.study(2).study_uid))
+    assert states(site) == [(OrderState.ATTACHED, 2)]
+
+
+def test_an_order_of_a_purged_study_waits(site: Site) -> None:
+    image = film()
+    site.take_in(image)
+    age(site)
+    assert purge(site).studies == 1
+    hear(site, order(study_uid=image.StudyInstanceUID))
+    assert states(site) == [(OrderState.WAITING, None)]
+    site.take_in(image)
+
+    assert states(site) == [(OrderState.ATTACHED, 1)]
