@@ -210,14 +210,16 @@ def _prolong(study: Study, at: datetime) -> None:
 
 
 def _take_admission(study: StudyEntry, admission: Admission) -> None:
-    """Let the first admitted image say lane and options; a later one may only hasten the study."""
+    """Let the first admitted image say lane and options; a later one may only hasten the study.
+
+    A study that is in haste already, as an order may say before any image comes, stays so.
+    """
     row = study.row
     if not study.has_admitted:
-        row.rule, row.priority = admission.rule, admission.priority
-        row.options = dict(admission.options)
-        study.has_admitted = True
-    elif admission.priority == _URGENT and row.priority != _URGENT:
-        row.priority = _URGENT
+        row.rule, row.options = admission.rule, dict(admission.options)
+    if row.priority != _URGENT and (not study.has_admitted or admission.priority == _URGENT):
+        row.priority = admission.priority
+    study.has_admitted = True
 
 
 def _take_attributes(study: Study, received: ReceivedInstance) -> None:

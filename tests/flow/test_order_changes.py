@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import ScriptedRis, Site, film, one_database
+from harness import ScriptedRis, Site, film, new_uid, one_database, report_object
 from harness.feed import hear, message, order, segment
 from harness.orders import WHOLE, ordered, rows, states
 from harness.retained import age, purge
 
 from core import ordering
 from core.database import reading
-from core.lifecycle import OrderState
+from core.lifecycle import OrderState, State
 from hl7.er7 import parse
 
 pytestmark = one_database
@@ -138,3 +138,13 @@ def test_an_order_of_a_purged_study_waits(site: Site) -> None:
     site.take_in(image)
 
     assert states(site) == [(OrderState.ATTACHED, 1)]
+
+
+def test_the_first_image_takes_no_haste_from_a_study(site: Site) -> None:
+    study = new_uid()
+    site.receive(report_object(study))
+    hear(site, order(priority="S"))
+    site.receive(film(study))
+    site.go_quiet()
+
+    assert (site.state(), site.study().priority) == (State.QUEUED, "stat")
