@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, exists, func, literal,
 from sqlalchemy.orm import Session
 
 from core import store
+from core.instructions import ROUTINE
 from core.lifecycle import DeliveryState, State
 from core.order_tables import Order
 from core.settings import Settings
@@ -266,6 +267,8 @@ def purge_rows(
     for column in _BLANKED:
         setattr(row, column, "")
     row.patient_name_bytes = b""
+    # Its haste was that of images and orders which are gone.
+    row.priority = ROUTINE
     row.purged_at = at
     store.note(
         session,

@@ -148,3 +148,14 @@ def test_the_first_image_takes_no_haste_from_a_study(site: Site) -> None:
     site.go_quiet()
 
     assert (site.state(), site.study().priority) == (State.QUEUED, "stat")
+
+
+def test_a_purged_study_that_comes_again_is_in_haste_no_more(site: Site) -> None:
+    image = film()
+    hear(site, order(priority="S"))
+    site.take_in(image)
+    age(site)
+    assert (site.study().priority, purge(site).studies) == ("stat", 1)
+    site.take_in(image)
+
+    assert site.study().priority == "routine"
