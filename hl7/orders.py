@@ -3,33 +3,39 @@
 The table of fields is in docs/orders.md, and a test compares it with `FIELDS`. Groups are found by
 walking the segments: hl7apy's own grouping loses Z segments, where the Study Instance UID stands.
 
-Source: HL7 v2.5.1 4.5 (ORC, OBR, TQ1, IPC), 3.4 (PID, MRG); IHE RAD TF-2 4.2, 4.4 (ZDS);
+Source: HL7 v2.5.1 4.5 (ORC, OBR, TQ1, IPC); IHE RAD TF-2 4.2, 4.4 (ZDS);
 dcm4chee's hl7-order2dcm.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from core.errors import UnreadableMessageError
 from core.instructions import (
     ROUTINE,
     STAT,
     Instruction,
-    MergePatients,
     NoteReport,
     PlaceOrder,
     StudyKey,
     UpdatePatient,
 )
 from core.orders import CodedProcedure, OrderReference
-from core.report import Patient
 from hl7.er7 import Er7Message, Er7Segment, parse
-from hl7.escape import one_line
 from hl7.kinds import MERGES, ORDERS, REPORTS, UPDATES, kind_of
-from hl7.person_name import from_xcn, from_xpn
+from hl7.patient_numbers import (
+    LONGEST_IDENTIFIER,
+    LONGEST_TEXT,
+    NULL,
+    clean,
+    merges,
+    patients_of,
+    short,
+)
+from hl7.person_name import from_xcn
 
 # By what each item is found: the first field that is filled counts.
 FIELDS = {
@@ -57,18 +63,11 @@ _REMOVABLE = {
     "patient_class": ("PV1-2",),
     "visit_number": ("PV1-19",),
 }
-_NULL = '""'
 _OWN_APPLICATION = "TAQRIR"
 _STAT_CODES = frozenset({"S", "ST", "STAT"})
 _CANCELLED = frozenset({"CA", "OC", "CR", "DC", "OD", "DR"})
 _FINAL = frozenset({"F", "C"})
-# Types of identifier that number a patient, and not a person's papers (table 0203).
-_PATIENT_NUMBERS = frozenset({"", "MR", "PI", "PT", "MRN"})
-# Longer than DICOM (64) or HL7 allow anybody to be.
-_LONGEST_IDENTIFIER = 64
-_LONGEST_TEXT = 4000
 _MOST_ORDERS = 200
-_MOST_PATIENTS = 50
 _IMPRESSION = re.compile("19005-8|(?:^|[&^])IMP(?:$|[&^])|impression", re.IGNORECASE)
 _STUDY_UID = re.compile("113014|DICOM Study", re.IGNORECASE)
 _OBX_FIELDS = 6
@@ -93,9 +92,9 @@ def read_instructions(content: bytes, *, default_charset: str = "utf-8") -> tupl
         return () if is_own else tuple(_reports(message))
     if kind in UPDATES:
         (group, *_) = _groups(message, {"PID"})
-        return (UpdatePatient(patients=_patients(group.first("PID"))),)
+        return (UpdatePatient(patients=patients_of(group.first("PID"))),)
     if kind in MERGES:
-        return tuple(_merges(message))
+        return tuple(merges(message))
     return ()
 
 
@@ -116,12 +115,12 @@ class _Group:
 
     def text(self, place: str) -> str:
         """Return what stands at a place such as ``OBR-27.6``, on one line."""
-        return _clean(self._raw(place))
+        return clean(self._raw(place))
 
     def is_null(self, place: str) -> bool:
         """Tell whether a place, or the whole field that it is in, says that there is none."""
         field_alone, _, _component = place.partition(".")
-        return _NULL in {self._raw(place).strip(), self._raw(field_alone).strip()}
+        return NULL in {self._raw(place).strip(), self._raw(field_alone).strip()}
 
     def _raw(self, place: str) -> str:
         name, _, numbers = place.partition("-")
@@ -134,14 +133,14 @@ class _Group:
         return next((text for place in FIELDS[name] if (text := self.text(place))), "")
 
     def identifier(self, name: str) -> str:
-        return _short(self.item(name), name)
+        return short(self.item(name), name)
 
     def entity(self, name: str) -> tuple[str, str]:
         """Return an identifier (EI) and its issuer."""
         for place in FIELDS[name]:
             if text := self.text(place):
                 issuer = self.text(f"{place}.2") or self.text(f"{place}.3")
-                return _short(text, name), _short(issuer, name)
+                return short(text, name), short(issuer, name)
         return "", ""
 
 
@@ -219,7 +218,7 @@ def _order(group: _Group) -> PlaceOrder:
     code = group.item("priority").upper()
     provider_id, provider = _provider(group)
     return PlaceOrder(
-        patients=_patients(group.first("PID")),
+        patients=patients_of(group.first("PID")),
         key=StudyKey(
             study_uid=group.identifier("study instance uid"),
             accession_number=accession,
@@ -234,19 +233,19 @@ def _order(group: _Group) -> PlaceOrder:
             requested_procedure_id=group.identifier("requested procedure id"),
             scheduled_step_id=step,
             procedure=CodedProcedure(
-                code=group.text("OBR-4.1")[:_LONGEST_IDENTIFIER],
-                meaning=group.text("OBR-4.2")[:_LONGEST_TEXT],
-                scheme=group.text("OBR-4.3")[:_LONGEST_IDENTIFIER],
+                code=group.text("OBR-4.1")[:LONGEST_IDENTIFIER],
+                meaning=group.text("OBR-4.2")[:LONGEST_TEXT],
+                scheme=group.text("OBR-4.3")[:LONGEST_IDENTIFIER],
             ),
             ordering_provider_id=provider_id,
             ordering_provider=provider,
-            patient_class=group.text("PV1-2")[:_LONGEST_IDENTIFIER],
-            visit_number=_short(group.text("PV1-19"), "visit number"),
-            visit_issuer=_short(group.text("PV1-19.4"), "visit number"),
-            reason=group.item("reason")[:_LONGEST_TEXT],
+            patient_class=group.text("PV1-2")[:LONGEST_IDENTIFIER],
+            visit_number=short(group.text("PV1-19"), "visit number"),
+            visit_issuer=short(group.text("PV1-19.4"), "visit number"),
+            reason=group.item("reason")[:LONGEST_TEXT],
         ),
         priority=STAT if code in _STAT_CODES else ROUTINE,
-        priority_code=code[:_LONGEST_IDENTIFIER],
+        priority_code=code[:LONGEST_IDENTIFIER],
         modality=group.item("modality").upper()[:16],
         removed=frozenset(
             name for name, places in _REMOVABLE.items() if any(map(group.is_null, places))
@@ -261,7 +260,7 @@ def _provider(group: _Group) -> tuple[str, str]:
         name, _, number = place.partition("-")
         segment = group.first(name)
         if segment is not None and (found := from_xcn(segment, int(number))) != ("", ""):
-            return found[0][:_LONGEST_IDENTIFIER], found[1]
+            return found[0][:LONGEST_IDENTIFIER], found[1]
     return "", ""
 
 
@@ -288,9 +287,9 @@ def final_reports(message: Er7Message) -> Iterator[tuple[NoteReport, tuple[Er7Se
             accession, issuer = group.entity("filler number")
         uid = group.identifier("study instance uid") or _observed(group, _STUDY_UID, 1)
         note = NoteReport(
-            patients=_patients(group.first("PID")),
+            patients=patients_of(group.first("PID")),
             key=StudyKey(
-                study_uid=_short(uid, "study instance uid"),
+                study_uid=short(uid, "study instance uid"),
                 accession_number=accession,
                 accession_issuer=issuer,
             ),
@@ -310,104 +309,5 @@ def _observed(group: _Group, code: re.Pattern[str], most: int) -> str:
         if len(fields) >= _OBX_FIELDS and code.search(fields[3]) and len(lines) < most:
             count = min(len(segment.repetitions(5)), most)
             texts = (segment.text(5, rep=number + 1) for number in range(count))
-            lines += [text[: 2 * _LONGEST_TEXT] for text in texts]
-    return "\n".join(map(_clean, "\n".join(lines).split("\n")))[:_LONGEST_TEXT].strip()
-
-
-# Patients
-
-
-def _merges(message: Er7Message) -> Iterator[MergePatients]:
-    patient: Er7Segment | None = None
-    is_found = False
-    for number, segment in enumerate(message.segments):
-        if segment.name == "PID":
-            patient = segment
-        elif segment.name == "MRG":
-            if patient is None:
-                raise UnreadableMessageError("An MRG segment comes before any PID.")
-            if number > _MOST_ORDERS:
-                raise UnreadableMessageError(f"It holds more than {_MOST_ORDERS} segments.")
-            is_found = True
-            yield from _merge(_numbers(segment, 1), _patients(patient))
-    if not is_found:
-        raise UnreadableMessageError("It holds no MRG segment.")
-
-
-def _merge(
-    retired: Sequence[tuple[str, str]], surviving: Sequence[Patient]
-) -> Iterator[MergePatients]:
-    """Pair what is retired with what survives under the same authority.
-
-    A number that stays as it is, beside others that do not, is not retired.
-    """
-    if not retired:
-        raise UnreadableMessageError("MRG-1 names no patient.")
-    pairs: list[MergePatients] = []
-    for number, issuer in retired:
-        same = [p for p in surviving if p.issuer == issuer]
-        pairs.append(
-            MergePatients(
-                retired=Patient(id=number, issuer=issuer), surviving=(same or surviving)[0]
-            )
-        )
-    yield from [pair for pair in pairs if not _is_one(pair)] or pairs
-
-
-def _is_one(pair: MergePatients) -> bool:
-    issuers = {pair.retired.issuer, pair.surviving.issuer} - {""}
-    return pair.retired.id == pair.surviving.id and len(issuers) <= 1
-
-
-def _patients(segment: Er7Segment | None) -> tuple[Patient, ...]:
-    """Return a patient under each of the numbers of PID-3, else of PID-2.
-
-    Raises:
-        UnreadableMessageError: There is none.
-    """
-    if segment is None:
-        raise UnreadableMessageError("It holds no PID segment.")
-    numbers = _numbers(segment, 3) or _numbers(segment, 2)
-    if not numbers:
-        raise UnreadableMessageError("PID-3 names no patient.")
-    birth_date = _clean(segment.text(7))[:8]
-    sex = _clean(segment.text(8)).upper()
-    patient = Patient(
-        name=from_xpn(segment, 5),
-        birth_date=birth_date if re.fullmatch("[0-9]{8}", birth_date) else "",
-        sex={"A": "O"}.get(sex, sex) if sex in {"M", "F", "O", "A"} else "",
-    )
-    return tuple(replace(patient, id=number, issuer=issuer) for number, issuer in numbers)
-
-
-def _numbers(segment: Er7Segment, field_number: int) -> list[tuple[str, str]]:
-    """Return a patient's numbers (CX), each with its authority; papers and accounts left out."""
-    found: list[tuple[str, str]] = []
-    count = len(segment.repetitions(field_number))
-    if count > _MOST_PATIENTS:
-        raise UnreadableMessageError(f"A patient has more than {_MOST_PATIENTS} numbers.")
-    others: list[tuple[str, str]] = []
-    for rep in range(1, count + 1):
-        number = _short(_clean(segment.text(field_number, rep=rep)), "patient id")
-        authority = _clean(segment.text(field_number, 4, rep=rep)) or _clean(
-            segment.text(field_number, 4, subcomponent=2, rep=rep)
-        )
-        kind = _clean(segment.text(field_number, 5, rep=rep)).upper()
-        if number:
-            pair = (number, _short(authority, "patient id"))
-            (found if kind in _PATIENT_NUMBERS else others).append(pair)
-    return list(dict.fromkeys(found or others))
-
-
-def _clean(text: str) -> str:
-    """Return a text on one line; HL7's null says that there is none."""
-    # What nobody keeps is not even looked through: a field may hold megabytes.
-    return "" if text.strip() == _NULL else one_line(text[: 2 * _LONGEST_TEXT])
-
-
-def _short(text: str, name: str) -> str:
-    if len(text) > _LONGEST_IDENTIFIER:
-        raise UnreadableMessageError(
-            f"Its {name} is longer than {_LONGEST_IDENTIFIER} characters: that is no identifier."
-        )
-    return text
+            lines += [text[: 2 * LONGEST_TEXT] for text in texts]
+    return "\n".join(map(clean, "\n".join(lines).split("\n")))[:LONGEST_TEXT].strip()

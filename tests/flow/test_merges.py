@@ -292,6 +292,21 @@ def test_a_second_number_that_stays_keeps_no_merge_from_being_followed(site: Sit
 
 
 @one_database
+def test_a_number_that_stayed_in_one_merge_may_stay_in_the_next(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        site.take_in(film(PatientID="B1"), film(PatientID="X7"))
+        feed.hear(site, feed.merge("A1~X7", "B1~X7"), feed.merge("X7~B1", "X7~C1"))
+        site.deliver_due()
+
+    with reading(site.engine) as session:
+        assert [row.state for row in messages.listed(session)] == [MessageState.APPLIED] * 2
+    assert sorted(_patient_sent(content)[0] for content in ris.received) == ["C1", "X7"]
+
+
+@one_database
 def test_an_update_stands_above_what_a_late_image_says(site: Site) -> None:
     image = film()
     site.take_in(image)

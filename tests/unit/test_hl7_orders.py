@@ -137,6 +137,30 @@ def test_a_merge_pairs_numbers_of_one_authority(kind: str) -> None:
     assert pairs == [("P1", "P9"), ("1", "9"), ("P3", "P8")]
 
 
+@pytest.mark.parametrize(
+    ("retired", "surviving", "expected"),
+    [
+        ("A1~X7", "B1~X7", [("A1", "B1")]),
+        ("X7~A1", "X7~B1", [("A1", "B1")]),
+        ("X7^^^HOSP~A1", "X7~B1", [("A1", "B1")]),
+        ("A1^^^HOSP~X7^^^CITY", "X7^^^CITY~B1^^^HOSP", [("A1", "B1")]),
+        # Without it nothing would survive, or nothing be retired.
+        ("A1~X7", "X7", [("A1", "X7")]),
+        ("X7", "B1~X7", [("X7", "B1")]),
+        # The same digits of another authority are another number.
+        ("X7^^^HOSP", "X7^^^CITY", [("X7", "X7")]),
+        ("X7^^^HOSP~A1^^^CITY", "B1^^^HOSP~X7^^^CITY", [("X7", "B1"), ("A1", "X7")]),
+    ],
+)
+def test_a_number_that_a_merge_names_on_both_sides_stays(
+    retired: str, surviving: str, expected: list[tuple[str, str]]
+) -> None:
+    found = read_instructions(message("ADT^A40", f"PID|||{surviving}", f"MRG|{retired}"))
+
+    pairs = [(m.retired.id, m.surviving.id) for m in found if isinstance(m, MergePatients)]
+    assert pairs == expected
+
+
 MERGE = ("PID|||P9", "MRG|P1")
 
 
