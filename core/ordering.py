@@ -279,9 +279,19 @@ def note_report(
     session.flush()
     numbers = [(p.id, p.issuer) for p in report.patients]
     found, _by = find_studies(session, report.key, numbers)
-    mine = [study for study in found if agrees(session, study, numbers)]
+    mine = [study for study in _locked(session, found) if agrees(session, study, numbers)]
     ended = [end_for_final_report(session, study, at=at, actor=actor) for study in mine]
     return any(ended)
+
+
+def _locked(session: Session, studies: Sequence[Study]) -> Sequence[Study]:
+    """Return studies as they are by now; nobody else writes them before the session's end.
+
+    What is being completed does not know of a report that is not committed: it is waited for.
+    """
+    query = select(Study).where(Study.id.in_([study.id for study in studies])).order_by(Study.id)
+    locking = query.with_for_update().execution_options(populate_existing=True)
+    return session.scalars(locking).all()
 
 
 def end_for_final_report(session: Session, study: Study, *, at: datetime, actor: str) -> bool:

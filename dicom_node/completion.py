@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from core import intake, ordering, store
+from core import intake, ordering, patients, store
 from core.audit_messages import QueryObject
 from core.blobs import InstanceFiles
 from core.clock import Clock, utcnow
@@ -327,7 +327,11 @@ def _close(
     at: datetime,
     actor: str,
 ) -> Decision:
-    """Decide what becomes of a whole study, and write it."""
+    """Decide what becomes of a whole study, and write it.
+
+    Its patient is asked for anew: a merge cannot have reached a study that was not committed yet.
+    """
+    patients.identify(session, study)
     images = _count_images(session, study.id)
     admitted = images.pop(None, 0)
     decision = decide(
