@@ -11,7 +11,7 @@ outlasts that waits in the row, for seconds that double to minutes.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -140,9 +140,12 @@ def _try(delivery: Delivery, destination: Destination, content: bytes) -> Receip
 def _keep(parts: Parts, delivery: Delivery, rendered: bytes, source: Source) -> bytes:
     """Store an object's bytes before its first attempt; return the ones that stand."""
     digest = versions.header_digest(source.header)
+    sent_as = {"header": asdict(source.header), "order": asdict(source.order)}
     with writing(parts.engine) as session:
         artifact = session.get_one(Artifact, delivery.artifact_id)
-        return outbox.keep_content(session, artifact, rendered, header_digest=digest)
+        return outbox.keep_content(
+            session, artifact, rendered, header_digest=digest, sent_as=sent_as
+        )
 
 
 def _postpone(parts: Parts, delivery: Delivery, error: TransientError) -> bool:
