@@ -17,6 +17,7 @@ from harness import (
 )
 from harness.feed import hear
 from harness.orders import ordered
+from harness.retained import age, purge
 from harness.scripted_web import ScriptedWeb
 from sqlalchemy import update
 
@@ -166,6 +167,20 @@ def test_a_withdrawal_that_waits_is_parked_where_nobody_knows_whom_its_draft_was
         assert len(ris.received) == 1
         assert site.states() == [DeliveryState.SENT, DeliveryState.PARKED]
         assert "different patients" in site.reason(1)
+
+
+def test_a_purge_forgets_whom_a_draft_was_sent_of(make_site: Callable[..., Site]) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        site.take_in(film())
+        site.deliver_due()
+        [(_, sent)] = site.deliveries()
+        assert sent.sent_as["header"]["patient"]["id"] == "P1"
+        age(site)
+        assert purge(site).studies == 1
+
+        [(_, artifact)] = site.deliveries()
+        assert artifact.sent_as == {}
 
 
 def _forget_what_was_sent(site: Site) -> None:
