@@ -97,7 +97,9 @@ def describe_study(session: Session, study: Study) -> dict[str, Any]:
                 "report": json.loads(draft.report) if draft.report else None,
                 "selection": draft.selection,
                 "changes": {
-                    name: value for name, value in draft.changes.items() if name != "header"
+                    name: value
+                    for name, value in draft.changes.items()
+                    if name not in {"header", "order"}
                 },
             }
             for draft in drafts

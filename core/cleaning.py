@@ -3,7 +3,8 @@
 An indication is typed by people, and people type names into it. What goes, by rule:
 
 - every part of a name that is known (three letters or more), in the spellings of
-  `core.spellings`, every known number, and known dates in the forms in which dates are written;
+  `core.spellings` and without the digits that tell twins apart (``SMITH^BABY 1``), every known
+  number, and known dates in the forms in which dates are written;
 - dates, and words with five digits or more (telephone, record and accession numbers): ``T12``,
   ``38.5``, ``120/80`` and ``2019`` stay;
 - names in DICOM's form (``DOE^JANE``), addresses of mail and web;
@@ -22,7 +23,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from core.spellings import AFTER, BEFORE, MARKS, literal, names
+from core.spellings import AFTER, BEFORE, MARKS, literal, name_in, names
 
 GAP = "[...]"
 _SHORTEST_NUMBER, _DATE_DIGITS = 4, 8
@@ -78,9 +79,10 @@ def _known(identifiers: Iterable[str]) -> Iterator[re.Pattern[str]]:
     """Give what finds the names, numbers and dates that are known."""
     for identifier in identifiers:
         plain = unicodedata.normalize("NFC", identifier).strip()
-        forms = [] if any(c.isdigit() for c in plain) else list(names(plain))
-        if not forms and len(plain) >= _SHORTEST_NUMBER:
-            forms = [literal(plain)]
+        name = name_in(plain)
+        forms = list(names(name))
+        if (name != plain or not forms) and len(plain) >= _SHORTEST_NUMBER:
+            forms = [literal(plain), *forms]
         if len(plain) == _DATE_DIGITS and plain.isdigit():
             forms += map(literal, _dates(plain[:4], plain[4:6], plain[6:]))
         for form in forms:

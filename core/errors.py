@@ -12,6 +12,7 @@ TaqrirError
 │   └── MemoryExhaustedError the model's memory does not hold the request now
 └── PermanentError           trying again will not help; its sentence is shown to a person
     ├── PeerRefusedError     the peer answered, and its answer was no
+    ├── UnclearAnswerError   the peer answered neither yes nor no: it may have what it was sent
     ├── UnreadableInstanceError   a received object that cannot be understood
     ├── UnreadableMessageError    a received HL7 message that cannot be understood
     ├── UnsupportedPixelsError    no picture can be made of a frame
@@ -91,6 +92,10 @@ class PermanentError(TaqrirError):
 
 class PeerRefusedError(PermanentError):
     """The peer answered, and its answer was no."""
+
+
+class UnclearAnswerError(PermanentError):
+    """The peer answered neither yes nor no: it may have what it was sent."""
 
 
 class UnreadableInstanceError(PermanentError):

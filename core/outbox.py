@@ -170,11 +170,17 @@ def claim(
 
 
 def keep_content(
-    session: Session, artifact: Artifact, content: bytes, *, header_digest: str = ""
+    session: Session,
+    artifact: Artifact,
+    content: bytes,
+    *,
+    header_digest: str = "",
+    sent_as: dict[str, Any] | None = None,
 ) -> bytes:
     """Store an artifact's bytes before they are first sent; return the ones that stand.
 
-    Of two senders that render at once the first wins, and both send its bytes.
+    Of two senders that render at once the first wins, and both send its bytes. `sent_as` is what a
+    withdrawal repeats, whoever the study is of by then.
     """
     session.execute(
         update(Artifact)
@@ -183,6 +189,7 @@ def keep_content(
             content=content,
             sha256=hashlib.sha256(content).hexdigest(),
             header_digest=header_digest,
+            sent_as=sent_as or {},
         )
         .execution_options(synchronize_session=False)
     )

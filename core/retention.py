@@ -256,7 +256,9 @@ def purge_rows(
     session.execute(delete(Instance).where(Instance.study_id == study))
     session.execute(delete(Series).where(Series.study_id == study))
     drafts = select(Draft.id).where(Draft.study_id == study)
-    session.execute(update(Artifact).where(Artifact.draft_id.in_(drafts)).values(content=None))
+    session.execute(
+        update(Artifact).where(Artifact.draft_id.in_(drafts)).values(content=None, sent_as={})
+    )
     session.execute(delete(Turn).where(Turn.study_id == study))
     session.execute(delete(Order).where(Order.study_id == study))
     # The rows stay: the next draft's number follows theirs, so that no identifier comes back.

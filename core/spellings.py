@@ -52,6 +52,27 @@ def literal(text: str) -> str:
     return f"{BEFORE}{attached}{''.join(map(_letter, text))}{AFTER}"
 
 
+def name_forms(name: str) -> tuple[str, ...]:
+    """Return a name's groups (``=`` between them) as they are and, where they differ, less digits.
+
+    The digit of ``SMITH BABY 1`` tells twins apart; without a caret it looks like a number's.
+    """
+    return tuple(form for group in name.split("=") for form in (group, _without_digits(group)))
+
+
+def name_in(identifier: str) -> str:
+    """Return the name that an identifier is, less its digits; empty where it is a number or date.
+
+    A number has digits and no caret: ``MRN 12345``.
+    """
+    name = _without_digits(identifier)
+    return name if name == identifier or "^" in identifier else ""
+
+
+def _without_digits(text: str) -> str:
+    return "".join(" " if letter.isdigit() else letter for letter in text)
+
+
 def names(text: str) -> Iterator[str]:
     """Give what finds each part of a name, and parts side by side, joined or not; longest first.
 

@@ -282,6 +282,8 @@ class Artifact(Base):
     sha256: Mapped[str] = mapped_column(String(64), default="")
     # Of the patient and study attributes that it was rendered with.
     header_digest: Mapped[str] = mapped_column(String(64), default="")
+    # Patient and study attributes (`header`) and the order (`order`) that it was rendered with.
+    sent_as: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class Delivery(Base):

@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Iterable
 
-from core.errors import PeerRefusedError, PeerUnreachableError, SettingsError
+from core.errors import PeerUnreachableError, SettingsError, UnclearAnswerError
 from core.tls_context import PeerTls, requestor_context
 
 
@@ -38,14 +38,14 @@ def gather(pieces: Iterable[bytes], peer: str, *, most_bytes: int, deadline: flo
         deadline: Of `time.monotonic`: an answer may come a letter at a time.
 
     Raises:
-        PeerRefusedError: It is too long.
+        UnclearAnswerError: It is too long.
         PeerUnreachableError: It is too late.
     """
     body = b""
     for piece in pieces:
         body += piece
         if len(body) > most_bytes:
-            raise PeerRefusedError(f"{peer} answered with more than it should.")
+            raise UnclearAnswerError(f"{peer} answered with more than it should.")
         if time.monotonic() > deadline:
             raise PeerUnreachableError(f"{peer} gave no whole answer in time.")
     return body

@@ -33,6 +33,7 @@ from core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
     TransientError,
+    UnclearAnswerError,
 )
 from core.tls_context import PeerTls
 from core.web_calls import gather, web_context, why_unanswered
@@ -85,7 +86,8 @@ def store(peer: WebPeer, data: bytes) -> StoreAnswer:
     Raises:
         PeerUnreachableError: No connection, or it broke before the answer came: whether the peer
             keeps the object is unknown.
-        PeerRefusedError: The answer was no, or not about our object.
+        PeerRefusedError: The answer was no.
+        UnclearAnswerError: The answer is not about our object, endless, or cannot be decoded.
         TransientError: The answer was "not now".
         UnreadableInstanceError: The bytes are no DICOM file.
     """
@@ -115,7 +117,7 @@ def holds(peer: WebPeer, study_uid: str, sop_instance_uid: str) -> bool:
     """Tell whether a service lists an object (QIDO-RS at instance level).
 
     Raises:
-        PeerUnreachableError, PeerRefusedError, TransientError: It did not say.
+        PeerUnreachableError, PeerRefusedError, UnclearAnswerError, TransientError: It did not say.
     """
     path = f"/studies/{study_uid}/instances?SOPInstanceUID={sop_instance_uid}&limit=2"
     with _calling(peer) as call:
@@ -136,7 +138,8 @@ def probe(peer: WebPeer) -> None:
     """Ask a service for a sign of life: a search that may find nothing.
 
     Raises:
-        PeerUnreachableError, PeerRefusedError, TransientError: It did not answer.
+        PeerUnreachableError, PeerRefusedError, UnclearAnswerError, TransientError: It did not
+            answer, or not as such a service does.
     """
     with _calling(peer) as call:
         status, body = call("GET", "/studies?limit=1", {"Accept": _JSON}, None)
@@ -182,7 +185,7 @@ class _Call:
                 raise NoConnectionError(why) from None
             raise PeerUnreachableError(why) from None
         except httpx2.DecodingError:
-            raise PeerRefusedError(f"{name} answered with what cannot be decoded.") from None
+            raise UnclearAnswerError(f"{name} answered with what cannot be decoded.") from None
 
 
 @contextmanager
@@ -261,15 +264,16 @@ def _unlisted(peer: WebPeer, status: int, body: bytes, uid: str) -> StoreAnswer:
     """Return what the HTTP status says where the answer does not name our object.
 
     Raises:
-        PeerRefusedError, TransientError: It says no, or yes to something else.
+        PeerRefusedError, TransientError: It says no.
+        UnclearAnswerError: It says yes to something else.
     """
     if status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
         raise _refusal(peer, status, body)
     if _is_web_page(body):
         sentence = f"{peer} answered {status} with a web page, not as a DICOMweb service does."
-        raise PeerRefusedError(sentence, words=_words(body))
+        raise UnclearAnswerError(sentence, words=_words(body))
     if _names_only_others(body, uid):
-        raise PeerRefusedError(f"{peer} answered {status}, but listed other objects than ours.")
+        raise UnclearAnswerError(f"{peer} answered {status}, but listed other objects than ours.")
     if status == HTTPStatus.ACCEPTED:
         # Some of what was sent was not stored as it came, and the answer does not say what.
         return judge(0xB006, _words(body))

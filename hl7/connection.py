@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core.errors import (
-    PeerRefusedError,
     PeerUnreachableError,
     TransientError,
+    UnclearAnswerError,
     UnreadableMessageError,
 )
 from core.log import log
@@ -73,7 +73,7 @@ class Connection:
         """Send a frame and return the answer: to this message where we are patient, else the first.
 
         Raises:
-            PeerUnreachableError, PeerRefusedError, TransientError: See `hl7.mllp.send`.
+            PeerUnreachableError, UnclearAnswerError, TransientError: See `hl7.mllp.send`.
         """
         began = time.monotonic()
         most = _MOST_STRAYS if is_patient else 0
@@ -163,8 +163,8 @@ class Connection:
         except UnreadableMessageError as error:
             raise self._garbage() from error
 
-    def _garbage(self) -> PeerRefusedError:
-        return PeerRefusedError(
+    def _garbage(self) -> UnclearAnswerError:
+        return UnclearAnswerError(
             f"{self._where} answered with something that is no HL7 acknowledgement: check that the "
             "address is that of the RIS's MLLP listener."
         )

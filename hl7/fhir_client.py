@@ -26,7 +26,12 @@ from urllib.parse import quote
 
 import httpx2
 
-from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
+from core.errors import (
+    PeerRefusedError,
+    PeerUnreachableError,
+    TransientError,
+    UnclearAnswerError,
+)
 from core.tls_context import PeerTls
 from core.web_calls import gather, web_context, why_unanswered
 from hl7.fhir import RESOURCE, SUPPORTED_VERSIONS, identifier_of
@@ -74,6 +79,8 @@ def put(peer: FhirPeer, data: bytes) -> None:
             the resource all the same.
         TransientError: The answer was "not now".
         PeerRefusedError: The answer was no; `words` holds what the server said of it.
+        UnclearAnswerError: The answer is endless or cannot be decoded; the server may have the
+            resource.
     """
     identifier = identifier_of(data)
     if peer.is_conditional:
@@ -97,7 +104,7 @@ def probe(peer: FhirPeer) -> str:
 
     Raises:
         PeerUnreachableError, TransientError: It did not answer.
-        PeerRefusedError: It speaks another version, or is no FHIR server.
+        PeerRefusedError, UnclearAnswerError: It speaks another version, or is no FHIR server.
     """
     status, body = _call(peer, "GET", "/metadata", {}, None)
     if status != HTTPStatus.OK:
@@ -147,7 +154,7 @@ def _call(
         )
         raise PeerUnreachableError(why) from None
     except httpx2.DecodingError:
-        raise PeerRefusedError(f"{peer} answered with what cannot be decoded.") from None
+        raise UnclearAnswerError(f"{peer} answered with what cannot be decoded.") from None
 
 
 def _refusal(peer: FhirPeer, status: int, body: bytes) -> TransientError | PeerRefusedError:

@@ -67,8 +67,10 @@ def send(
             The peer may have stored the message all the same.
         TransientError: AE or CE (the peer could not take it now), or an answer to another message
             or to none: something is out of step, which a new connection may mend.
-        PeerRefusedError: AR or CR; or garbage, that is bytes outside of a frame, a frame that holds
-            no acknowledgement, or one that is too long: whoever listens there is no RIS.
+        PeerRefusedError: AR or CR.
+        UnclearAnswerError: Garbage, that is bytes outside of a frame, a frame that holds no
+            acknowledgement, or one that is too long: whoever listens there is no RIS, or one that
+            may have stored the message.
         SettingsError: A file of `tls` cannot be used.
         UnreadableMessageError: `message` has no MSH-10.
         ValueError: `message` holds a frame byte.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from core.report import Finding, Language
+from core.spellings import name_in
 from model.faults import NAMES, fault
 from model.terms import Kind, lexicon
 from model.words import Word, fold, plain, sentences, words
@@ -67,10 +68,10 @@ def _repeats(text: str, language: Language, identifiers: tuple[str, ...]) -> boo
     folded = fold(text)
     for identifier in identifiers:
         digits = "".join(c for c in plain(identifier) if c.isdigit())
-        if digits:
-            if _has_number(folded, fold(identifier).strip(), digits):
-                return True
-        elif any(_names(sentence, identifier, language) for sentence in sentences(row)):
+        if digits and _has_number(folded, fold(identifier).strip(), digits):
+            return True
+        name = name_in(identifier)
+        if name and any(_names(sentence, name, language) for sentence in sentences(row)):
             return True
     return False
 

@@ -17,6 +17,7 @@ from core.database import reading
 from core.drafting import DraftContext
 from core.lifecycle import State
 from core.report import Language, SectionKind, Severity, StudyHeader, from_json, standing
+from core.spellings import name_forms
 from core.tables import Draft, Study
 from dicom_node.selection import Selection, draft_context
 from worker.parts import Parts
@@ -54,12 +55,12 @@ def identifiers_of(header: StudyHeader) -> tuple[str, ...]:
     """Return the names, numbers and dates that name a patient, none of them empty."""
     patient = header.patient
     texts = (
-        *patient.name.split("="),
+        *name_forms(patient.name),
         patient.id,
         patient.birth_date,
         header.accession_number,
         header.study_id,
-        header.referring_physician,
+        *name_forms(header.referring_physician),
     )
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
 

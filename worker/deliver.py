@@ -11,7 +11,7 @@ outlasts that waits in the row, for seconds that double to minutes.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -24,6 +24,7 @@ from core.errors import (
     PeerUnreachableError,
     PermanentError,
     TransientError,
+    UnclearAnswerError,
 )
 from core.lifecycle import DeliveryState
 from core.log import log
@@ -140,9 +141,12 @@ def _try(delivery: Delivery, destination: Destination, content: bytes) -> Receip
 def _keep(parts: Parts, delivery: Delivery, rendered: bytes, source: Source) -> bytes:
     """Store an object's bytes before its first attempt; return the ones that stand."""
     digest = versions.header_digest(source.header)
+    sent_as = {"header": asdict(source.header), "order": asdict(source.order)}
     with writing(parts.engine) as session:
         artifact = session.get_one(Artifact, delivery.artifact_id)
-        return outbox.keep_content(session, artifact, rendered, header_digest=digest)
+        return outbox.keep_content(
+            session, artifact, rendered, header_digest=digest, sent_as=sent_as
+        )
 
 
 def _postpone(parts: Parts, delivery: Delivery, error: TransientError) -> bool:
@@ -186,7 +190,11 @@ def _wait(parts: Parts, failures: int) -> float:
 def _note_channel(
     parts: Parts, session: Session, delivery: Delivery, error: TransientError, *, at: datetime
 ) -> datetime | None:
-    """Note what a failure says of the destination; return since when this delivery suffers it."""
+    """Note what a failure says of the destination; return since when this delivery waits for it.
+
+    None for one that was attempted before: its own first attempt counts, which an operator's retry
+    sets anew.
+    """
     name = delivery.destination
     if not isinstance(error, PeerUnreachableError):
         channels.answer(session, name)
@@ -194,7 +202,9 @@ def _note_channel(
     failures, since = channels.failures(session, name)
     until = at + timedelta(seconds=_wait(parts, failures + 1))
     channels.fail(session, name, at=at, until=until)
-    return max(since, delivery.created_at) if since is not None else None
+    if since is None or delivery.attempts > 1:
+        return None
+    return max(since, delivery.created_at)
 
 
 def _drop(parts: Parts, delivery: Delivery, reason: str) -> None:
@@ -208,7 +218,7 @@ def _end(
 ) -> None:
     with writing(parts.engine) as session:
         is_back = False
-        if problem is None or isinstance(problem, PeerRefusedError):
+        if problem is None or isinstance(problem, PeerRefusedError | UnclearAnswerError):
             is_back = channels.answer(session, delivery.destination)
         else:
             channels.let_go(session, delivery.destination, at=parts.clock())

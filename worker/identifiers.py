@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from core import ordering, store
 from core.order_tables import PatientIdentity
 from core.report import Patient, StudyHeader
+from core.spellings import name_forms
 from core.tables import Instance, Study
 from worker.context import identifiers_of
 
@@ -83,4 +84,4 @@ def _of_merged(session: Session, study: Study, known: tuple[str, ...]) -> Iterat
         )
     )
     for row in rows:
-        yield from filter(None, (*row.name.split("="), row.patient_id, row.birth_date))
+        yield from filter(None, (*name_forms(row.name), row.patient_id, row.birth_date))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from core.database import reading
 from core.drafting import ModelImage
 from core.errors import UnsupportedPixelsError
 from core.lifecycle import Origin
+from core.orders import CodedProcedure, OrderReference
 from core.report import (
     FrameReference,
     Language,
@@ -58,7 +60,7 @@ def source_of(parts: Parts, session: Session, delivery: Delivery) -> tuple[Sourc
         report_version=draft.report_version,
         created_at=draft.created_at,
         predecessors=tuple(_predecessors(session, delivery, draft, artifact)),
-        order=ordering.reference_of(session, delivery.study_id),
+        order=order_for(session, draft),
         drafts_out=(
             tuple(drafts_out(session, draft.study_id, before=draft.report_version))
             if artifact.kind == documents.REJECT
@@ -80,6 +82,22 @@ def header_for(session: Session, draft: Draft) -> StudyHeader:
     if fixed is None:
         return store.header_of(session, store.get(session, draft.study_id))
     return StudyHeader(**{**fixed, "patient": Patient(**fixed["patient"])})
+
+
+def order_for(session: Session, draft: Draft) -> OrderReference:
+    """Return the order as it is known now; of a version that fixes its header the one it fixes.
+
+    The study's own may be another patient's by then.
+    """
+    if "header" not in draft.changes:
+        return ordering.reference_of(session, draft.study_id)
+    return order_of(draft.changes.get("order", {}))
+
+
+def order_of(fields: dict[str, Any]) -> OrderReference:
+    """Return an order that was written down as the fields of `OrderReference`."""
+    procedure = CodedProcedure(**fields.get("procedure", {}))
+    return OrderReference(**{**fields, "procedure": procedure})
 
 
 def drafts_out(session: Session, study: int, *, before: int) -> list[EarlierDocument]:

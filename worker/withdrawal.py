@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from io import BytesIO
 from typing import Any
 
@@ -21,17 +22,24 @@ from sqlalchemy.orm import Session, aliased
 
 from core import store, versions
 from core.database import reading, writing
+from core.errors import PatientConflictError
 from core.lifecycle import DECIDED, Origin, State
 from core.log import log
+from core.orders import OrderReference
 from core.report import ReportStatus, from_json, standing
 from core.tables import Artifact, Delivery, Draft, Study
 from dicom_node.header import read_header
 from worker.issuing import issue
 from worker.parts import Parts
+from worker.sources import order_of
 
 _ENDED = (State.REJECTED, State.IGNORED, State.WITHHELD, State.FAILED)
 # The study's newest object names another patient than the drafts do.
 _OTHER_PATIENT = "PATIENT_CONFLICT"
+_UNKNOWN_PATIENT = (
+    "patient conflict: objects of this Study Instance UID name different patients, and which of "
+    "them the draft was sent of is no longer known; take it back where it stands by hand"
+)
 _log = log(__name__)
 
 
@@ -107,10 +115,14 @@ def withdraw(session: Session, parts: Parts, study: Study) -> bool:
     holders = _holders(session, study.id, out)
     if standing(report.status).is_final or not holders:
         return False
+    at = parts.clock()
     changes: dict[str, Any] = {"against": draft.report_version}
     if study.reason_code == _OTHER_PATIENT:
-        changes |= _header_of(out)
-    at = parts.clock()
+        sent_as = _sent_as(out)
+        if not sent_as:
+            _tell_a_person(session, study, draft.report_version, at=at, actor=parts.name)
+            return False
+        changes |= sent_as
     withdrawn = issue(
         session,
         parts.settings,
@@ -141,13 +153,19 @@ def keep_patient(parts: Parts, withdrawal: int) -> None:
     """Let a withdrawal bear the patient of what it takes back, whoever came into the study since.
 
     The row of a study that a person decided on still names that patient.
+
+    Raises:
+        PatientConflictError: Nobody knows any more whom that was of.
     """
     with writing(parts.engine) as session:
         draft = session.get_one(Draft, withdrawal)
         study = store.get(session, draft.study_id, lock=True)
         if "header" not in draft.changes and study.state not in DECIDED:
             out = versions.objects_out(session, study.id, before=draft.report_version)
-            draft.changes = {**draft.changes, **_header_of(out)}
+            sent_as = _sent_as(out)
+            if not sent_as:
+                raise PatientConflictError(_UNKNOWN_PATIENT)
+            draft.changes = {**draft.changes, **sent_as}
 
 
 def _holders(session: Session, study: int, out: Sequence[tuple[Artifact, Draft]]) -> set[str]:
@@ -167,11 +185,41 @@ def _holders(session: Session, study: int, out: Sequence[tuple[Artifact, Draft]]
     return found
 
 
-def _header_of(out: Sequence[tuple[Artifact, Draft]]) -> dict[str, Any]:
-    """Return the patient and study attributes that a document was sent with, to be kept."""
+def _sent_as(out: Sequence[tuple[Artifact, Draft]]) -> dict[str, Any]:
+    """Return what is to be kept of how objects were sent: `header`, and `order` where it is known.
+
+    Empty where nobody knows. What an older release sent says it in its documents only.
+    """
+    kept = [artifact.sent_as for artifact, _ in out if artifact.sent_as]
+    if kept:
+        # An order may have come between two objects of one version.
+        orders = (sent["order"] for sent in kept if OrderReference() != order_of(sent["order"]))
+        return {"header": kept[0]["header"], "order": next(orders, kept[0]["order"])}
     for artifact, _ in out:
         if artifact.kind == "sr" and artifact.content:
             header = read_header(BytesIO(artifact.content)).study
             # What the images are says the study still.
             return {"header": asdict(replace(header, modality="", body_part=""))}
     return {}
+
+
+def _tell_a_person(
+    session: Session, study: Study, report_version: int, *, at: datetime, actor: str
+) -> None:
+    """Write once into the timeline that a draft stands, which Taqrir cannot take back."""
+    event = "withdrawal_impossible"
+    if any(
+        row.event == event and row.detail.get("report_version") == report_version
+        for row in store.timeline(session, study.id)
+    ):
+        return
+    store.note(
+        session,
+        study.id,
+        event,
+        at=at,
+        actor=actor,
+        report_version=report_version,
+        reason=_UNKNOWN_PATIENT,
+    )
+    _log.warning("withdrawal_impossible", study=study.id)

@@ -138,9 +138,14 @@ def test_a_destination_that_stays_down_is_given_up_and_an_operator_starts_it_aga
     assert site.state() is State.IN_REVIEW
     with site.writing() as session:
         assert outbox.retry_parked(session, 1, at=site.clock(), actor="operator") == 1
-    site.deliver_due()
+        outbox.hurry(session, 1, at=site.clock())
     # All its hours begin anew.
-    assert site.states() == [PENDING]
+    for hours in (71, 2):
+        site.deliver_due()
+        assert site.states() == [PENDING]
+        site.clock.advance(hours=hours)
+    site.deliver_due()
+    assert site.states() == [PARKED]
 
 
 @one_database

@@ -11,6 +11,7 @@ from pydicom import uid
 from sqlalchemy import select
 
 from core import store
+from core.cleaning import GAP, without_identifiers
 from core.drafting import DraftRequest
 from core.errors import MemoryExhaustedError
 from core.lifecycle import Event
@@ -110,6 +111,17 @@ def test_names_and_numbers_go_to_the_checks_and_not_into_the_context(
     context = repr(vars(request.context))
     assert not [trace for trace in told if trace in context]
     assert "CANARY" not in repr(request)
+
+
+@one_database
+def test_a_name_without_carets_is_a_name_whatever_its_digits(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site()
+    site.take_in(film(PatientName="Canary Twin 2", PatientID="MRN 7", AccessionNumber="CT CHEST 7"))
+    told = _request(site).identifiers
+
+    assert without_identifiers("Baby Canary, chest pain", told) == f"Baby {GAP} , chest pain"
 
 
 @one_database

@@ -28,6 +28,7 @@ from core import confirmation, outbox, store
 from core.errors import PermanentError
 from core.lifecycle import DeliveryState, Origin, State
 from core.report import Language
+from hl7.ack import AckCode
 from worker.purge import Purge
 from worker.signing import Reader, addend, reject, sign
 from worker.sweep import sweep_once
@@ -348,6 +349,37 @@ def test_a_draft_that_the_archive_may_have_is_taken_back(
     assert all("WITHDRAWN" in document.SeriesDescription for document in withdrawn)
     named = {_predecessor(d) for d in withdrawn if "PredecessorDocumentsSequence" in d}
     assert named == stored
+
+
+@pytest.mark.parametrize(
+    "answer", [b"OK", b"\x0bMSH|^~\\&|RIS\rMSA|OK|1\r\x1c\r", b"\x0b" + b"x" * (2 << 20)]
+)
+def test_a_draft_is_taken_back_where_the_answer_was_neither_yes_nor_no(
+    make_site: Callable[..., Site], answer: bytes
+) -> None:
+    with ScriptedRis([answer]) as ris:
+        site = make_site(ris={"main": ris.port})
+        site.take_in(film())
+        site.deliver_due()
+        assert site.are_all(DeliveryState.PARKED)
+        assert "no HL7 acknowledgement" in site.reason()
+        reject(site.parts, 1, version=1, reader=READER, reason="bad")
+        _end(site)
+
+        assert site.states() == [DeliveryState.PARKED, SENT]
+        assert "|X|" in ris.received[-1].decode()
+
+
+@pytest.mark.parametrize("answer", [AckCode.AR, AckCode.CR])
+def test_a_ris_that_said_no_is_not_told(make_site: Callable[..., Site], answer: AckCode) -> None:
+    with ScriptedRis([answer]) as ris:
+        site = make_site(ris={"main": ris.port})
+        site.take_in(film())
+        site.deliver_due()
+        reject(site.parts, 1, version=1, reader=READER, reason="bad")
+        _end(site)
+
+        assert len(ris.received) == 1
 
 
 def test_an_archive_that_could_not_be_reached_is_not_told(make_site: Callable[..., Site]) -> None:

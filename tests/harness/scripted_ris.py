@@ -16,10 +16,10 @@ _START, _END = b"\x0b", b"\x1c\x0d"
 class ScriptedRis:
     """`with ScriptedRis([None, AckCode.AE]) as ris:`; None closes the connection unanswered.
 
-    When the answers are used up, the answer is AA.
+    Bytes are said as they are. When the answers are used up, the answer is AA.
     """
 
-    def __init__(self, answers: list[AckCode | None] | None = None) -> None:
+    def __init__(self, answers: list[AckCode | bytes | None] | None = None) -> None:
         self._answers = answers or []
         self.received: list[bytes] = []
         ris = self
@@ -63,5 +63,7 @@ class ScriptedRis:
         message = frame.removeprefix(_START).removesuffix(_END)
         self.received.append(message)
         code = self._answers.pop(0) if self._answers else AckCode.AA
-        if code is not None:
+        if isinstance(code, bytes):
+            handler.wfile.write(code)
+        elif code is not None:
             handler.wfile.write(_START + build_ack(message, code, created_at=local_now()) + _END)

@@ -17,7 +17,12 @@ from pydicom import dcmread
 from servers import free_port
 from servers.certificates import Authority
 
-from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
+from core.errors import (
+    PeerRefusedError,
+    PeerUnreachableError,
+    TransientError,
+    UnclearAnswerError,
+)
 from core.report import Language
 from core.tls_context import PeerTls
 from dicom_node.dicomweb import WebPeer, holds, probe, store
@@ -124,7 +129,7 @@ def test_a_yes_that_does_not_say_what_is_kept_is_doubtful(answer: Answer, meanin
     ],
 )
 def test_a_yes_that_is_not_about_our_object_is_none(status: int, body: bytes, words: str) -> None:
-    with ScriptedWeb([(status, body)]) as web, pytest.raises(PeerRefusedError, match=words):
+    with ScriptedWeb([(status, body)]) as web, pytest.raises(UnclearAnswerError, match=words):
         store(peer(web), DOCUMENT)
 
 
@@ -228,9 +233,9 @@ def _lie_about_coding(handler: BaseHTTPRequestHandler) -> None:
         (_hang_up, PeerUnreachableError, "broke"),
         (_never_end, PeerUnreachableError, "no whole answer in time"),
         (_stay_silent, PeerUnreachableError, "no answer in time"),
-        (_flood, PeerRefusedError, "more than it should"),
+        (_flood, UnclearAnswerError, "more than it should"),
         (_speak_no_http, PeerUnreachableError, "broke"),
-        (_lie_about_coding, PeerRefusedError, "cannot be decoded"),
+        (_lie_about_coding, UnclearAnswerError, "cannot be decoded"),
     ],
 )
 def test_a_service_that_misbehaves_is_told_from_one_that_refuses(

@@ -16,7 +16,12 @@ from harness.scripted_web import ScriptedWeb
 from servers import free_port
 from servers.certificates import Authority
 
-from core.errors import PeerRefusedError, PeerUnreachableError, TransientError
+from core.errors import (
+    PeerRefusedError,
+    PeerUnreachableError,
+    TransientError,
+    UnclearAnswerError,
+)
 from core.tls_context import OwnPair, PeerTls
 from hl7.fhir import FhirLayout, build_report
 from hl7.fhir_client import FhirPeer, probe, put
@@ -139,7 +144,7 @@ def test_an_answer_that_does_not_come_leaves_the_outcome_open(answer: Any) -> No
 
 
 def test_an_endless_answer_is_cut_off() -> None:
-    with ScriptedWeb([endless]) as web, pytest.raises(PeerRefusedError, match="more"):
+    with ScriptedWeb([endless]) as web, pytest.raises(UnclearAnswerError, match="more"):
         put(peer(web, answer_seconds=30.0), DATA)
 
 

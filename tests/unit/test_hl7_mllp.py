@@ -17,6 +17,7 @@ from core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
     TransientError,
+    UnclearAnswerError,
     UnreadableMessageError,
 )
 from hl7.ack import AckCode, build_ack, read_ack
@@ -174,7 +175,7 @@ def test_an_answer_to_another_message_is_not_ours(answer: bytes) -> None:
     ],
 )
 def test_garbage_is_no_delivery_and_a_person_is_told(garbage: bytes) -> None:
-    with peer(saying(garbage)) as port, pytest.raises(PeerRefusedError, match="listener"):
+    with peer(saying(garbage)) as port, pytest.raises(UnclearAnswerError, match="listener"):
         send("127.0.0.1", port, MESSAGE, timeout_seconds=5)
 
 
@@ -188,7 +189,7 @@ def test_an_endless_answer_is_cut_off() -> None:
             return
         raise AssertionError("ten megabytes were taken")
 
-    with peer(flood) as port, pytest.raises(PeerRefusedError):
+    with peer(flood) as port, pytest.raises(UnclearAnswerError):
         send("127.0.0.1", port, MESSAGE, max_answer_bytes=1000)
 
 

@@ -275,6 +275,10 @@ def test_letters_of_a_third_script_are_wrong_and_forms_of_latin_are_not(word: st
         ("The lung is clear", EN, "AL-LUNG^OMAR", False),
         ("A long view", EN, "ALONG^OMAR", False),
         ("عبد طبيعي", AR, "محمد^عبدالله", False),
+        ("Radiograph of baby boy Smith", EN, "SMITH^BABY BOY 1", True),
+        ("صورة طفل عائشة الحسن", AR, "الحسن^طفل عائشة ٢", True),
+        ("Nizar Qabbani", EN, "QABBANI^NIZAR^^^2ND", True),
+        ("A chest CT", EN, "CT CHEST 77", False),
     ],
 )
 def test_a_name_is_seen_joined_and_parted(

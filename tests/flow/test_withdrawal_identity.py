@@ -1,0 +1,189 @@
+"""A draft is taken back in the name, and under the order, that it went out with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from harness import (
+    ScriptedPacs,
+    ScriptedRis,
+    Site,
+    film,
+    film_of_another_patient,
+    one_database,
+    report_object,
+)
+from harness.feed import hear
+from harness.orders import ordered
+from harness.retained import age, purge
+from harness.scripted_web import ScriptedWeb
+from sqlalchemy import update
+
+from core.errors import PermanentError
+from core.lifecycle import DeliveryState, Origin, State
+from core.tables import Artifact
+from hl7.ack import AckCode
+from hl7.er7 import parse
+from worker.sweep import sweep_once
+
+pytestmark = one_database
+
+
+def _end(site: Site) -> None:
+    sweep_once(site.parts)
+    site.deliver_due()
+
+
+def _said(message: bytes) -> dict[str, str]:
+    """Return whom a result is of, its numbers, and how far it is."""
+    read = parse(message)
+    places = {
+        "patient": ("PID", 3),
+        "name": ("PID", 5),
+        "placer": ("ORC", 2),
+        "filler": ("ORC", 3),
+        "accession": ("OBR", 18),
+        "modality": ("OBR", 24),
+    }
+    return {name: read.text(*place) for name, place in places.items()}
+
+
+def _status(message: bytes) -> str:
+    return parse(message).text("OBR", 25)
+
+
+def _stranger(image: Any) -> Any:
+    return film_of_another_patient(image.StudyInstanceUID, AccessionNumber="ACC2")
+
+
+def test_without_an_archive_the_withdrawal_bears_the_patient_of_the_draft(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film()
+        site.take_in(image)
+        site.deliver_due()
+        site.take_in(_stranger(image))
+        _end(site)
+
+        draft, withdrawn = ris.received
+        assert (_status(draft), _status(withdrawn)) == ("R", "X")
+        assert _said(withdrawn) == _said(draft)
+        assert _said(draft)["patient"] == "P1"
+
+
+def test_a_fhir_server_is_told_of_the_draft_of_its_patient(make_site: Callable[..., Site]) -> None:
+    with ScriptedWeb() as web:
+        site = make_site(rules=f'[[fhir]]\nname = "main"\nurl = "{web.url}"\n')
+        image = film()
+        site.take_in(image)
+        site.deliver_due()
+        site.take_in(_stranger(image))
+        _end(site)
+
+        draft, withdrawn = map(json.loads, web.received)
+        assert withdrawn["status"] == "cancelled"
+        assert withdrawn["subject"] == draft["subject"]
+        assert withdrawn["basedOn"] == draft["basedOn"]
+
+
+def test_a_withdrawal_bears_the_order_of_the_draft_and_never_the_newcomers(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs, ScriptedRis() as ris:
+        site = make_site(pacs={"main": pacs.port}, ris={"main": ris.port})
+        image = film()
+        hear(site, ordered("NW|O1|F1", accession="ACC1"))
+        site.take_in(image)
+        site.deliver_due()
+        site.take_in(_stranger(image))
+        hear(site, ordered("NW|O2|F2", patient="P2", accession="ACC2"))
+        _end(site)
+
+        draft, withdrawn = ris.received
+        assert _said(withdrawn) == _said(draft)
+        assert _said(draft)["placer"] == "O1"
+        assert site.are_all(DeliveryState.SENT)
+
+
+def test_a_withdrawal_that_waits_keeps_patient_and_order_whoever_comes(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis([AckCode.AA, AckCode.AE]) as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film()
+        hear(site, ordered("NW|O1|F1", accession="ACC1"))
+        site.take_in(image)
+        site.deliver_due()
+        site.drafter.script.append(PermanentError("no"))
+        site.take_in(film(image.StudyInstanceUID))
+        _end(site)
+        site.receive(report_object(image.StudyInstanceUID, PatientID="P2", AccessionNumber="ACC2"))
+        hear(site, ordered("NW|O2|F2", patient="P2", accession="ACC2"))
+        site.clock.advance(hours=1)
+        site.deliver_due()
+
+        assert site.state() is State.FAILED
+        draft, *withdrawn = ris.received
+        assert [_said(message) for message in withdrawn] == [_said(draft)] * 2
+
+
+def test_where_nobody_knows_whom_a_draft_was_of_a_person_is_told_and_nothing_goes_out(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film()
+        site.take_in(image)
+        site.deliver_due()
+        _forget_what_was_sent(site)
+        site.take_in(_stranger(image))
+        for _ in range(2):
+            _end(site)
+
+        assert len(ris.received) == 1
+        assert [draft.origin for draft in site.drafts()] == [Origin.MODEL]
+        assert site.events().count("withdrawal_impossible") == 1
+
+
+def test_a_withdrawal_that_waits_is_parked_where_nobody_knows_whom_its_draft_was_of(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film()
+        site.take_in(image)
+        site.deliver_due()
+        site.drafter.script.append(PermanentError("no"))
+        site.take_in(film(image.StudyInstanceUID))
+        sweep_once(site.parts)
+        _forget_what_was_sent(site)
+        site.receive(report_object(image.StudyInstanceUID, PatientID="P2"))
+        site.deliver_due()
+
+        assert len(ris.received) == 1
+        assert site.states() == [DeliveryState.SENT, DeliveryState.PARKED]
+        assert "different patients" in site.reason(1)
+
+
+def test_a_purge_forgets_whom_a_draft_was_sent_of(make_site: Callable[..., Site]) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        site.take_in(film())
+        site.deliver_due()
+        [(_, sent)] = site.deliveries()
+        assert sent.sent_as["header"]["patient"]["id"] == "P1"
+        age(site)
+        assert purge(site).studies == 1
+
+        [(_, artifact)] = site.deliveries()
+        assert artifact.sent_as == {}
+
+
+def _forget_what_was_sent(site: Site) -> None:
+    """Let a site be as one whose deliveries are of an older release."""
+    with site.writing() as session:
+        session.execute(update(Artifact).values(sent_as={}))
