@@ -21,6 +21,7 @@ _NEUTRAL = "neutral"
 # Written between two words of an entry: up to three others may stand there ("heart .. enlarged").
 _GAP = " .. "
 _LONGEST_GAP = 3
+_LEVEL_LINKS = ("through", "also", "between", "signal")
 
 
 class Kind(StrEnum):
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     PAIR = "pair"
     ONE = "one"
+    NUMBERED = "numbered"
     JOINT = "joint"
     OPENER = "opener"
     QUALIFIER = "qualifier"
@@ -46,6 +48,7 @@ class Kind(StrEnum):
     LEVEL_NOUN = "level_noun"
     THROUGH = "through"
     ALSO = "also"
+    BETWEEN = "between"
     SIGNAL = "signal"
     POSSIBLE = "possible"
     COMPARES = "compares"
@@ -228,10 +231,11 @@ def _entries(content: dict[str, Any]) -> list[tuple[Kind, str, dict[str, Any]]]:
         (Kind.NUMBER, numbers["words"]),
         (Kind.PAIR, numbers["pairs"]),
         (Kind.ONE, numbers["ones"]),
+        (Kind.NUMBERED, {"numbered": numbers["numbered"]}),
         (Kind.ORDINAL, numbers["ordinals"]),
         (Kind.SPINE, content["levels"]),
         (Kind.LEVEL_NOUN, {"noun": level_words["noun"]}),
-        *((Kind(name), {name: level_words[name]}) for name in ("through", "also", "signal")),
+        *((Kind(name), {name: level_words[name]}) for name in _LEVEL_LINKS),
         (Kind.POSSIBLE, content["uncertainty"]),
         *((Kind(name), {name: entry}) for name, entry in content["comparison"].items()),
         (Kind.SEX, content["sexes"]),
