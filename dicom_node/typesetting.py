@@ -38,10 +38,10 @@ _SYMBOLS = "≤≥≠≈→←↑↓∞ΑΒΓΔΘΛΣΦΨΩαβγδεζηθκλ�
 _LEFT_TO_RIGHT_ISOLATE, _POP_ISOLATE = "\u2066", "\u2069"
 _LETTER = r"A-Za-z0-9\u00b5\u0370-\u03ff%°²³"
 _WORD = rf"[{_LETTER}]+"
-_INNER = rf"[{_LETTER}±+\-–<>≤≥~=/×*.,: ]+"
+_INNER = rf"[{_LETTER}±+\-−–<>≤≥~=/×*.,: ]+"
 # Between two words of a run: not a full stop before a blank, which ends a sentence.
-_JOIN = r"(?:[.,:](?=[0-9A-Za-z])| ?[/×*±+\-–<>≤≥~=_']{1,2} ?|,? )"
-_RUN = re.compile(rf"(?:[±+\-–<>≤≥~] ?)?{_WORD}(?:{_JOIN}{_WORD}| ?\({_INNER}\)| ?\[{_INNER}\])*")
+_JOIN = r"(?:[.,:](?=[0-9A-Za-z])| ?[/×*±+\-−–<>≤≥~=_']{1,2} ?|,? )"
+_RUN = re.compile(rf"(?:[±+\-−–<>≤≥~] ?)?{_WORD}(?:{_JOIN}{_WORD}| ?\({_INNER}\)| ?\[{_INNER}\])*")
 
 
 # A word that no line holds would run off the page; a paragraph of a megabyte would take minutes.

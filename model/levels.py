@@ -16,6 +16,8 @@ _HIGHEST = 20
 # "T1" and "T2" are also signals of magnetic resonance, with a word that says so this near.
 _SIGNAL_LETTER, _SIGNALS, _SIGNAL_REACH = "t", frozenset({1, 2}), 2
 _TERMS = frozenset({Kind.ORDINAL, Kind.LEVEL_NOUN, Kind.THROUGH, Kind.ALSO, Kind.UNIT, Kind.SIGNAL})
+# How far "between" stands before the first of two levels, and the second behind it.
+_BETWEEN_REACH, _NEXT_REACH = 3, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,31 @@ def read_levels(row: tuple[Word, ...], language: Language) -> tuple[Level, ...]:
     """Return the levels of a sentence in reading order, those of a range one by one."""
     reader = _Reader(row, language)
     return tuple(sorted(reader.lettered() + reader.spoken(), key=lambda level: level.place))
+
+
+def by_range(
+    levels: tuple[Level, ...], row: tuple[Word, ...], language: Language
+) -> tuple[tuple[Level, ...], ...]:
+    """Return the levels of a sentence parted into ranges and discs: "L4-L5" is one thing."""
+    known = lexicon(language)
+    through = known.starts(row, frozenset({Kind.THROUGH}))
+    between = known.starts(row, frozenset({Kind.BETWEEN}))
+    parts: list[list[Level]] = []
+    for level in levels:
+        last = parts[-1][-1].place if parts else None
+        if last is not None and (
+            level.place == last
+            or last + 1 in through
+            or row[last + 1].text in _RANGE_MARKS | {"/"}
+            or (
+                level.place - last <= _NEXT_REACH
+                and not between.keys().isdisjoint(range(last - _BETWEEN_REACH, last))
+            )
+        ):
+            parts[-1].append(level)
+        else:
+            parts.append([level])
+    return tuple(tuple(part) for part in parts)
 
 
 class _Reader:

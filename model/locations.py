@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.report import Language
-from model.levels import Level, read_levels
+from model.levels import Level, by_range, read_levels
 from model.sides import Anchor, Ruler, nearest
 from model.terms import Kind, lexicon, place_groups
 from model.words import Word
 
 SPINE = "spine"
 # Groups of the lexicon's places that say how large or of what kind something is, not where.
-_CODES = {"size": "SIZE_MISMATCH", "severity": "SIZE_MISMATCH"} | dict.fromkeys(
-    ("change", "age", "nature"), "QUALITY_MISMATCH"
-)
+_CODES = {"size": "SIZE_MISMATCH"} | dict.fromkeys(("change", "age", "nature"), "QUALITY_MISMATCH")
 # What these tell is part of a finding's own words: "retrolisthesis".
 _WITHIN_FINDINGS = frozenset({"slip"})
 
@@ -28,7 +26,8 @@ class Locations:
         places: Parts of the body and regions of the spine, those within a finding's own words left
             out: "hydronephrosis" and استسقاء كلوي name the same. Sizes and the like are
             among them.
-        at_level: (finding, level) pairs, each level with the nearest finding.
+        at_level: (finding, level) pairs, each level with the nearest finding, all of a range or
+            disc with the same.
         at_place: (finding, part of the body) pairs, likewise.
     """
 
@@ -52,7 +51,11 @@ def read_locations(
         for match in lexicon(language).matches(row, frozenset({Kind.PLACE, Kind.SPINE}))
         if match.start not in taken or group_of(match.name) in _WITHIN_FINDINGS
     ]
-    points = [(str(level), level.place, level.place + 1) for level in levels]
+    points = [
+        (str(level), part[0].place, part[-1].place + 1)
+        for part in by_range(levels, row, language)
+        for level in part
+    ]
     return Locations(
         levels=levels,
         places=frozenset({name for name, _, _ in found} | {level.region for level in levels}),

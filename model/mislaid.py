@@ -11,7 +11,7 @@ from model.statements import Statements
 
 # What differs, by the code of the fault.
 _WHAT = {
-    "SIZE_MISMATCH": "The size",
+    "SIZE_MISMATCH": "The size or severity",
     "QUALITY_MISMATCH": "The change, age or nature",
     "PLACE_MISMATCH": "The place",
 }

@@ -17,6 +17,10 @@ _RANGE_MARKS = frozenset({"x", "×", "to", "-", "–", "—", "الي", "في", 
 _TENS = frozenset(Decimal(n) for n in range(20, 100, 10))
 _COUNT = "count"
 _SPOKEN = frozenset({Kind.NUMBER, Kind.ORDINAL})
+# One is left out: the other language may leave it to the noun, and "I" is a word.
+_ROMAN = {"ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8, "ix": 9}
+# "IIIA": a stage's own letter.
+_ROMAN_NUMBER = re.compile(r"([ivx]+)[a-d]?")
 # No measurement has more; a model in a loop may write a million.
 _MAX_DIGITS = 24
 
@@ -53,7 +57,7 @@ def read_quantities(row: tuple[Word, ...], language: Language) -> tuple[Quantity
     known = lexicon(language)
     counted = known.starts(row, frozenset({Kind.UNIT, Kind.NUMBER, Kind.ORDINAL, Kind.PAIR}))
     units = {m.start: m.name for m in counted.values() if m.term.kind is Kind.UNIT}
-    values = _values(row, counted)
+    values = sorted(_values(row, counted) + _roman(row, language))
     found = _with_units(row, values, units)
     taken = {place + 1 for place, _ in values}
     pairs = [m for m in counted.values() if m.term.kind is Kind.PAIR]
@@ -77,6 +81,23 @@ def _values(row: tuple[Word, ...], counted: dict[int, Match]) -> list[tuple[int,
                 value += values.pop()[1]
             spoken.add(match.end - 1)
             values.append((match.end - 1, value))
+    return values
+
+
+def _roman(row: tuple[Word, ...], language: Language) -> list[tuple[int, Decimal]]:
+    """Return (place, value) of each Roman number behind a word such as "grade", or behind another.
+
+    "IV contrast" is none.
+    """
+    behind = {m.end for m in lexicon(language).matches(row, frozenset({Kind.NUMBERED}))}
+    values: list[tuple[int, Decimal]] = []
+    for index, word in enumerate(row):
+        found = _ROMAN_NUMBER.fullmatch(fold(word.text))
+        if found is None or found[1] not in _ROMAN or index not in behind:
+            continue
+        values.append((index, Decimal(_ROMAN[found[1]])))
+        is_range = index + 1 < len(row) and fold(row[index + 1].text) in _RANGE_MARKS
+        behind |= {index + 1, index + 2} if is_range else {index + 1}
     return values
 
 

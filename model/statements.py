@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 _DUAL_ENDINGS = ("ان", "ين")
 _SHORTEST_DUAL = 5
 # Groups of the lexicon's places that name a direction, no part that lies on a side.
-_DIRECTIONS = frozenset({"depth", "breadth", "length", "line"})
+_DIRECTIONS = frozenset({"depth", "breadth", "length", "line", "relation", "approach", "height"})
 
 
 @dataclass(frozen=True, kw_only=True)

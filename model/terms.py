@@ -16,9 +16,12 @@ from model.words import CLAUSE_ENDS, Word, arabic_forms, fold, words
 LEXICON = Path(__file__).parent / "lexicon" / "terms.yaml"
 
 Forms = tuple[frozenset[str], ...]
+# What only looks like a term of its kind: never told, but it hides the shorter one.
+_NEUTRAL = "neutral"
 # Written between two words of an entry: up to three others may stand there ("heart .. enlarged").
 _GAP = " .. "
 _LONGEST_GAP = 3
+_LEVEL_LINKS = ("through", "also", "between", "signal")
 
 
 class Kind(StrEnum):
@@ -32,6 +35,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     PAIR = "pair"
     ONE = "one"
+    NUMBERED = "numbered"
     JOINT = "joint"
     OPENER = "opener"
     QUALIFIER = "qualifier"
@@ -44,6 +48,7 @@ class Kind(StrEnum):
     LEVEL_NOUN = "level_noun"
     THROUGH = "through"
     ALSO = "also"
+    BETWEEN = "between"
     SIGNAL = "signal"
     POSSIBLE = "possible"
     COMPARES = "compares"
@@ -101,12 +106,15 @@ class Lexicon:
     own_waw: frozenset[str] = frozenset()
 
     def matches(self, row: tuple[Word, ...], kinds: frozenset[Kind]) -> tuple[Match, ...]:
-        """Return the terms of some kinds in reading order, the longest at each place."""
+        """Return the terms of some kinds in reading order, the longest at each place.
+
+        The neutral ones are left out, with what they hide.
+        """
         found: list[Match] = []
         position = 0
         while position < len(row):
             match = self._longest_at(row, position, kinds)
-            if match is not None:
+            if match is not None and match.name != _NEUTRAL:
                 found.append(match)
             position = match.end if match else position + 1
         return tuple(found)
@@ -223,16 +231,18 @@ def _entries(content: dict[str, Any]) -> list[tuple[Kind, str, dict[str, Any]]]:
         (Kind.NUMBER, numbers["words"]),
         (Kind.PAIR, numbers["pairs"]),
         (Kind.ONE, numbers["ones"]),
+        (Kind.NUMBERED, {"numbered": numbers["numbered"]}),
         (Kind.ORDINAL, numbers["ordinals"]),
         (Kind.SPINE, content["levels"]),
         (Kind.LEVEL_NOUN, {"noun": level_words["noun"]}),
-        *((Kind(name), {name: level_words[name]}) for name in ("through", "also", "signal")),
+        *((Kind(name), {name: level_words[name]}) for name in _LEVEL_LINKS),
         (Kind.POSSIBLE, content["uncertainty"]),
         *((Kind(name), {name: entry}) for name, entry in content["comparison"].items()),
         (Kind.SEX, content["sexes"]),
         (Kind.AGE, content["ages"]),
         *((Kind(f"age_{name}"), {name: entry}) for name, entry in content["age_words"].items()),
         (Kind.REGION, content["regions"]),
+        *((Kind(name), {_NEUTRAL: entry}) for name, entry in content["neutral"].items()),
         (Kind.CLAIM, content["claims"]),
         (Kind.TITLE, {"title": content["titles"]}),
         (Kind.UNFINISHED, {"unfinished": content["unfinished"]}),

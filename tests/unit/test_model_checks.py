@@ -226,6 +226,25 @@ def test_left_as_a_verb_counts_as_a_side() -> None:
     assert read_statements("The drain was left in place.", EN).side_words == ("left",)
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "findings"),
+    [
+        ("عقدة في الفص السفلي الأيسر", AR, {"nodule"}),
+        ("العقدة الرئوية لم تتغير", AR, {"nodule"}),
+        ("عقدتان في الرئة", AR, {"nodule"}),
+        ("عقدة لمفية قياسها 9 مم", AR, set()),
+        ("العقدة اللمفاوية الإبطية", AR, set()),
+        ("عقدة لمفية وعقدة رئوية", AR, {"nodule"}),
+        ("تضخم العقد اللمفية", AR, {"lymphadenopathy"}),
+        ("body mass index of 31", EN, set()),
+    ],
+)
+def test_a_node_is_a_nodule_unless_it_is_of_another_kind(
+    text: str, language: Language, findings: set[str]
+) -> None:
+    assert read_statements(text, language).polarities.keys() == findings
+
+
 @pytest.mark.parametrize("language", [EN, AR])
 def test_every_finding_of_the_lexicon_is_found_by_each_of_its_entries(language: Language) -> None:
     content = yaml.safe_load(LEXICON.read_text(encoding="utf-8"))

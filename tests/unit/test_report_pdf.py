@@ -146,6 +146,8 @@ def test_every_symbol_of_the_second_font_is_drawn():
         ("قطرها 12.5 × 8 mm في", f"قطرها {ISOLATED.format('12.5 × 8 mm')} في"),
         ("كثافة 45 HU (±5%).", f"كثافة {ISOLATED.format('45 HU (±5%)')}."),
         ("أقل من ≥ 2 cm.", f"أقل من {ISOLATED.format('≥ 2 cm')}."),
+        ("التوهين −35 HU في", f"التوهين {ISOLATED.format('−35 HU')} في"),
+        ("بين 3 − 5 mm.", f"بين {ISOLATED.format('3 − 5 mm')}."),
         ("تم 10 mm. CT بعد", f"تم {ISOLATED.format('10 mm')}. {ISOLATED.format('CT')} بعد"),
         ("لا شيء", "لا شيء"),
         ("قبل \u202e12\u202c", f"قبل {ISOLATED.format('12')}"),

@@ -6,6 +6,10 @@ FAULTY_LEVELS = [
     ("Compression fracture of L1.", "كسر انضغاطي في الفقرة القطنية الثانية."),
     ("Disc herniation at L4-L5.", "فتق قرصي على مستوى L3-L4."),
     ("Disc bulge at L4/5.", "انتفاخ القرص L5-S1."),
+    (
+        "Disc bulge at L4-L5 with stenosis at L3-L4.",
+        "انتفاخ قرصي في مستوى L3-L4 مع تضيق في مستوى L4-L5.",
+    ),
     ("Fracture of the third lumbar vertebra.", "كسر في الفقرة القطنية الرابعة."),
     ("Fracture of the T12 vertebral body.", "كسر في جسم الفقرة القطنية الثانية عشرة."),
     ("Anterolisthesis of L5 on S1.", "انزلاق أمامي للفقرة القطنية الرابعة على الخامسة."),
@@ -26,6 +30,30 @@ SOUND_LEVELS = [
     ("Compression fracture of L1.", "كسر انضغاطي في الفقرة القطنية الأولى."),
     ("Disc herniation at L4-L5.", "فتق قرصي بين الفقرتين القطنيتين الرابعة والخامسة."),
     ("Disc bulge at L5-S1.", "انتفاخ القرص بين الخامسة القطنية والأولى العجزية."),
+    (
+        "Disc bulge at L4-L5 with spinal canal stenosis.",
+        "انتفاخ قرصي في مستوى L4-L5 مع تضيق القناة الشوكية.",
+    ),
+    (
+        "Disc bulge at L4-L5 with spinal canal stenosis.",
+        "انتفاخ قرصي بين L4 وL5 مع تضيق القناة الشوكية.",
+    ),
+    (
+        "Disc bulge between L5 and S1 with canal stenosis.",
+        "انتفاخ القرص بين الفقرة القطنية الخامسة والفقرة العجزية الأولى مع تضيق القناة.",
+    ),
+    (
+        "Disc bulge at L4-L5 with mild bilateral foraminal narrowing.",
+        "انتفاخ قرصي في المستوى L4-L5 مع تضيق خفيف في الثقبتين العصبيتين على الجانبين.",
+    ),
+    (
+        "Disc protrusion at L4-L5 and L5-S1 disc bulge.",
+        "بروز قرصي في مستوى L4-L5 وانتفاخ القرص L5-S1.",
+    ),
+    (
+        "Osteophytes from C4 to C6 with stenosis.",
+        "نوابت عظمية من C4 إلى C6 مع تضيق.",
+    ),
     ("Fracture of the twelfth thoracic vertebra.", "كسر في الفقرة الصدرية الثانية عشرة."),
     ("Fracture of T12.", "كسر في الفقرة T12."),
     ("Degenerative changes from L2 to L4.", "تغيرات تنكسية من الفقرة القطنية الثانية إلى الرابعة."),
@@ -71,6 +99,17 @@ FAULTY_PLACES = [
     ),
     ("Upper lobe nodule. Lower lobe band.", "عقيدة في الفص السفلي. شريط في الفص العلوي."),
     ("Stone in the ureter.", "حصاة في المثانة."),
+    (
+        "Large left pneumothorax with contralateral mediastinal shift.",
+        "استرواح صدري أيسر كبير مع انزياح المنصف إلى الجهة نفسها.",
+    ),
+    ("Ipsilateral mediastinal shift.", "انزياح المنصف إلى الجهة المقابلة."),
+    ("Mediastinal shift away from the effusion.", "انزياح المنصف نحو الانصباب."),
+    (
+        "NG tube tip is below the left hemidiaphragm.",
+        "طرف الأنبوب الأنفي المعدي فوق نصف الحجاب الحاجز الأيسر.",
+    ),
+    ("The tip is 4 cm above the carina.", "الطرف أسفل الجؤجؤ بمسافة 4 سم."),
     ("Spondylosis of the cervical spine.", "داء الفقار في الفقرات القطنية."),
     ("Haemorrhage in the thalamus.", "نزف في المخيخ."),
     ("Fracture of the fifth metacarpal.", "كسر في المشط الخامس للقدم."),
@@ -106,5 +145,21 @@ SOUND_PLACES = [
         "ينتهي الخط المركزي في الوريد الأجوف العلوي. انخماص في الفص السفلي.",
     ),
     ("Stone in the distal ureter.", "حصاة في الجزء القاصي من الحالب."),
+    (
+        "Large left pneumothorax with contralateral mediastinal shift.",
+        "استرواح صدري أيسر كبير مع انزياح المنصف إلى الجهة المقابلة.",
+    ),
+    (
+        "Mediastinal shift to the right, away from the effusion.",
+        "انزياح المنصف نحو اليمين، بعيدا عن الانصباب.",
+    ),
+    ("As above. Subcutaneous emphysema.", "كما ورد أعلاه. نفاخ تحت الجلد."),
+    ("As above. Subpleural nodules.", "كما سبق. عقيدات تحت الجنبة."),
+    ("Ultrasound: collection below the liver.", "الموجات فوق الصوتية: تجمع أسفل الكبد."),
+    ("Free air under the diaphragm.", "هواء حر تحت الحجاب الحاجز."),
+    (
+        "The right line lies above the left one, below the clavicle.",
+        "الخط الأيمن أعلى من الأيسر، تحت الترقوة.",
+    ),
     ("Infarct in the basal ganglia.", "احتشاء في العقد القاعدية."),
 ]
