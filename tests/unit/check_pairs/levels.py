@@ -6,6 +6,10 @@ FAULTY_LEVELS = [
     ("Compression fracture of L1.", "كسر انضغاطي في الفقرة القطنية الثانية."),
     ("Disc herniation at L4-L5.", "فتق قرصي على مستوى L3-L4."),
     ("Disc bulge at L4/5.", "انتفاخ القرص L5-S1."),
+    (
+        "Disc bulge at L3-L4. Disc protrusion at L4-L5. The cord is normal. The canal is normal.",
+        "انتفاخ القرص عند L4-L5. بروز القرص عند L3-L4. النخاع والقناة طبيعيان.",
+    ),
     ("Fracture of the third lumbar vertebra.", "كسر في الفقرة القطنية الرابعة."),
     ("Fracture of the T12 vertebral body.", "كسر في جسم الفقرة القطنية الثانية عشرة."),
     ("Anterolisthesis of L5 on S1.", "انزلاق أمامي للفقرة القطنية الرابعة على الخامسة."),
@@ -26,6 +30,10 @@ SOUND_LEVELS = [
     ("Compression fracture of L1.", "كسر انضغاطي في الفقرة القطنية الأولى."),
     ("Disc herniation at L4-L5.", "فتق قرصي بين الفقرتين القطنيتين الرابعة والخامسة."),
     ("Disc bulge at L5-S1.", "انتفاخ القرص بين الخامسة القطنية والأولى العجزية."),
+    (
+        "Disc bulge at L3-L4. Disc protrusion at L4-L5. The cord is normal.",
+        "انتفاخ القرص عند L3-L4 وبروز القرص عند L4-L5. النخاع طبيعي.",
+    ),
     ("Fracture of the twelfth thoracic vertebra.", "كسر في الفقرة الصدرية الثانية عشرة."),
     ("Fracture of T12.", "كسر في الفقرة T12."),
     ("Degenerative changes from L2 to L4.", "تغيرات تنكسية من الفقرة القطنية الثانية إلى الرابعة."),
