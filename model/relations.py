@@ -1,7 +1,7 @@
 """What a sentence says of each thing that it names: side, level, length, whether it is there.
 
-A relation is sure where one value goes to all, or where nothing that parts clauses stands between
-the two.
+A relation is sure where nothing that parts clauses stands between the two: two sentences joined by
+"and" have little to do with one another.
 """
 
 from __future__ import annotations
@@ -98,8 +98,7 @@ def _with_mentions(
     by_span = {(m.match.name, m.match.start, m.match.end): m for m in mentions}
     for anchor in anchors if mentions else ():
         found = nearest(anchor[1:], tuple(by_span), measure)
-        is_sure = len(by_span) == 1 or measure.are_together(anchor[1:], found[1:])
-        yield by_span[found], anchor, is_sure
+        yield by_span[found], anchor, measure.are_together(anchor[1:], found[1:])
 
 
 def _sides(named: Named, sides: Sides, measure: Ruler) -> Iterable[Relation]:
@@ -108,14 +107,12 @@ def _sides(named: Named, sides: Sides, measure: Ruler) -> Iterable[Relation]:
         (_human(m) if m.is_affirmed else f"no {_human(m)}", m.match.start, m.match.end)
         for m in named.mentions
     ]
-    if not sides.are_apart:
-        for name, _, _ in (*named.things, *findings):
-            yield from (Relation(thing=name, value=side, is_sure=True) for side in sides.counts)
-        return
-    pairs = side_beside_each(named.things, sides, measure)
-    for match in sides.named:
-        span = (match.start, match.end)
-        pairs += [(nearest(span, row, measure), match) for row in (named.things, findings) if row]
+    if sides.are_apart:
+        pairs = side_beside_each(named.things, sides, measure)
+        rows = [row for row in (named.things, findings) if row]
+        pairs += [(nearest((m.start, m.end), row, measure), m) for m in sides.named for row in rows]
+    else:
+        pairs = [(thing, match) for thing in (*named.things, *findings) for match in sides.named]
     for thing, match in pairs:
         is_sure = measure.are_together((match.start, match.end), thing[1:])
         for side in sides_of(match):

@@ -187,6 +187,10 @@ SOUND_SIDES = [
         "عقيدة في الفص العلوي الأيمن وعقيدة في الفص السفلي الأيسر. القلب طبيعي والرغامى مركزية.",
     ),
     (
+        "Left effusion and the heart is normal. Right nodule.",
+        "انصباب أيسر. القلب طبيعي مع عقيدة يمنى.",
+    ),
+    (
         "Two nodules in the right upper lobe of 5 mm and 7 mm. The left effusion has increased.",
         "عقيدتان في الفص العلوي الأيمن قياسهما 5 مم و7 مم وازداد الانصباب الأيسر.",
     ),
