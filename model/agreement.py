@@ -3,6 +3,7 @@
 Both texts are compared as a whole, section by section, and sentence by sentence where a section has
 as many sentences in one language as in the other and they name the same findings. The finer the
 pieces, the less can hide: "right scar, left band" against the same two swapped agrees as a whole.
+What a section says of each thing is gathered and compared, too: sentences need not pair up.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from core.report import Finding, Language, SectionKind
 from model.faults import NAMES, fault
+from model.gathered import differing_as_gathered
 from model.locations import by_code
 from model.mislaid import differing_locations
 from model.normality import NORMAL, NOT_NORMAL
@@ -29,6 +31,7 @@ def compare_languages(english: Sections, arabic: Sections) -> Iterator[Finding]:
         found = [f for one, other in level for f in _differences(one, other)]
         yield from (f for f in found if f.code not in told)
         told |= {f.code for f in found}
+    yield from _of_gathered(english, arabic, told)
     yield from _uncertainty(joined(english.values()), joined(arabic.values()))
     yield from _missing(joined(english.values()), joined(arabic.values()))
 
@@ -44,6 +47,14 @@ def _levels(english: Sections, arabic: Sections) -> Iterator[list[tuple[Statemen
         if _are_aligned(in_english, in_arabic)
         for one, other in zip(in_english.sentences, in_arabic.sentences, strict=True)
     ]
+
+
+def _of_gathered(english: Sections, arabic: Sections, told: set[str]) -> Iterator[Finding]:
+    """Yield what sections say otherwise of a thing, unless it is told already."""
+    for kind in english:
+        if kind in arabic:
+            found = differing_as_gathered(english[kind], arabic[kind])
+            yield from (f for f in found if f.code not in told)
 
 
 def _are_aligned(english: Statements, arabic: Statements) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.report import Language
+from model.denials import read_denials
 from model.terms import Kind, Lexicon, Match, lexicon
 from model.words import Word
 
@@ -12,7 +13,7 @@ from model.words import Word
 _LONGEST_SUBJECT = 4
 NORMAL, NOT_NORMAL = "normal", "not normal"
 _COMMAS = frozenset("،,()")
-_AHEAD = frozenset({"before", "either"})
+_AHEAD = frozenset({"before", "bare", "either"})
 _TELLING = _AHEAD | {"ends"}
 _BEHIND = frozenset({"after", "either"})
 
@@ -115,7 +116,7 @@ def read_normality(row: tuple[Word, ...], language: Language) -> Normality:
         row=row,
         lexicon=known,
         joints=known.starts(row, frozenset({Kind.JOINT})),
-        negations=known.starts(row, frozenset({Kind.NEGATION})),
+        negations=read_denials(row, known),
         within_findings=_places(known.matches(row, frozenset({Kind.FINDING}))),
     )
     return reader.read()

@@ -2,8 +2,8 @@
 
 No grammar is parsed. A denial holds for the findings after it until a word that ends it ("but",
 "there is", "لكن"), or until a piece after "and" or a comma that begins something new ("no
-pneumothorax, small left effusion"). A denial behind its findings ("is not seen", "غير مشاهد")
-reaches back over its own clause.
+pneumothorax, small left effusion", "no pneumothorax, effusion unchanged"). A denial behind its
+findings ("is not seen", "غير مشاهد") reaches back over its own clause.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.report import Language
+from model.denials import read_denials
 from model.normality import read_normality
 from model.terms import Kind, Lexicon, Match, lexicon
 from model.words import Word
@@ -18,7 +19,9 @@ from model.words import Word
 _SPOKEN = frozenset({Kind.NEGATION, Kind.FINDING})
 _COMMAS = frozenset("،,()")
 # Denials and what may stand against one, where no finding of the lexicon is concerned.
-_DENIALS = frozenset({"before", "either", "after", "next", "inside"})
+_DENIALS = frozenset({"before", "bare", "either", "after", "next", "inside"})
+_PLURAL_VERBS = frozenset({"are", "were"})
+_VERBS = _PLURAL_VERBS | {"is", "was"}
 _ENGLISH_PLURALS = ("are ", "were ", "have ")
 _ARABIC_PLURALS = ("ين", "ان")
 
@@ -65,6 +68,8 @@ class _Reader:
     spoken: dict[int, Match]
     joints: dict[int, Match]
     openers: frozenset[int]
+    lasting: frozenset[int]
+    perceived: frozenset[int]
     qualifiers: frozenset[int]
     mentions: list[Mention] = field(default_factory=list)
     is_negated: bool = False
@@ -107,7 +112,7 @@ class _Reader:
                 self._deny_back(match)
             case "either" if not self._finding_follows(match.end) and self._behind(match):
                 self._deny_back(match)
-            case "before" | "either":
+            case "before" | "bare" | "either":
                 self.is_negated, self.negated_from = True, match.end
                 self.scope_start = len(self.mentions)
             case "next":
@@ -174,7 +179,21 @@ class _Reader:
             is_joined = is_comma and index + 1 < len(self.row)
             is_joined = is_joined and self.lexicon.joins(self.row[index + 1])
             return is_joined or following.end in self.openers
-        return not self.openers.isdisjoint(range(index + 1, following.start))
+        is_opened = not self.openers.isdisjoint(range(index + 1, following.start))
+        return is_opened or self._is_told_of(following, is_in_list=not is_comma)
+
+    def _is_told_of(self, finding: Match, *, is_in_list: bool) -> bool:
+        """Tell whether English says behind a finding that it is there: "persists", "is present".
+
+        In a list that may hold for all of it: "no masses and nodules are seen".
+        """
+        if finding.end in self.lasting:
+            return True
+        verb = self.row[finding.end].text.casefold() if finding.end < len(self.row) else ""
+        is_list = is_in_list and (
+            verb in _PLURAL_VERBS or len(self.mentions) > self.scope_start + 1
+        )
+        return verb in _VERBS and finding.end + 1 in self.perceived and not is_list
 
     def _is_finding(self, index: int) -> bool:
         match = self.spoken.get(index)
@@ -196,7 +215,11 @@ def read_mentions(row: tuple[Word, ...], language: Language) -> tuple[Mention, .
     """Return the findings of a sentence in reading order, each affirmed or denied."""
     known = lexicon(language)
     deniers = read_normality(row, language).deniers
-    spoken = known.starts(row, _SPOKEN)
+    denials = read_denials(row, known)
+    spoken = {
+        start: denials.get(start, match) if match.term.kind is Kind.NEGATION else match
+        for start, match in known.starts(row, _SPOKEN).items()
+    }
     reader = _Reader(
         row=row,
         language=language,
@@ -204,6 +227,8 @@ def read_mentions(row: tuple[Word, ...], language: Language) -> tuple[Mention, .
         spoken={start: match for start, match in spoken.items() if start not in deniers},
         joints=known.starts(row, frozenset({Kind.JOINT})),
         openers=frozenset(known.starts(row, frozenset({Kind.OPENER}))),
+        lasting=frozenset(known.starts(row, frozenset({Kind.LASTING}))),
+        perceived=frozenset(known.starts(row, frozenset({Kind.PERCEIVED}))),
         qualifiers=frozenset(known.starts(row, frozenset({Kind.QUALIFIER}))),
     )
     return reader.read()

@@ -142,6 +142,11 @@ class Ruler:
             return self.ends[thing[0] + 1] - self.ends[place[1]], int(self.looks_back)
         return self.ends[place[0] + 1] - self.ends[thing[1]], int(not self.looks_back)
 
+    def are_together(self, place: Span, thing: Span) -> bool:
+        """Tell whether nothing that parts clauses stands between a place and a thing."""
+        first, last = sorted((place, thing))
+        return self.ends[last[0] + 1] - self.ends[first[1]] <= last[0] + 1 - first[1]
+
 
 def ruler(row: tuple[Word, ...], language: Language) -> Ruler:
     """Return the measure of a sentence."""
@@ -168,9 +173,16 @@ def side_of_each(
     anchors: Sequence[Anchor], sides: Sides, measure: Ruler
 ) -> list[tuple[Anchor, str]]:
     """Return for each thing the side nearest to it, where a sentence names right and left apart."""
+    return [(anchor, match.name) for anchor, match in side_beside_each(anchors, sides, measure)]
+
+
+def side_beside_each(
+    anchors: Sequence[Anchor], sides: Sides, measure: Ruler
+) -> list[tuple[Anchor, Match]]:
+    """Return the same, each with the word that names its side."""
     named = [match for match in sides.named if match.name != _BOTH]
     return [
-        (anchor, min(named, key=lambda m: measure.distance((m.start, m.end), anchor[1:])).name)
+        (anchor, min(named, key=lambda m: measure.distance((m.start, m.end), anchor[1:])))
         for anchor in anchors
     ]
 

@@ -12,6 +12,7 @@ from core.report import Language
 from model.locations import NOWHERE, Locations, read_locations
 from model.numbers import Quantity, read_quantities
 from model.polarity import Tone, read_mentions, read_tone
+from model.relations import NO_RELATIONS, Named, Relations, read_relations
 from model.sides import Anchor, Ruler, Sides, give_sides, nearest, read_sides, ruler, side_of_each
 from model.terms import Kind, lexicon, place_groups
 from model.words import Word, fold, sentences, words
@@ -49,6 +50,7 @@ class Sentence:
     Attributes:
         placed: Parts of the body, numbers and what is normal or not, with the side each is put on,
             where the sentence names right and left apart.
+        relations: What it says of each thing, to be gathered over sentences.
         measured: Findings with the lengths that belong to each.
         sized: Findings with the lengths next to them, whatever else the sentence names.
         dual_words: Arabic words that may be duals, by which two things can be meant.
@@ -61,6 +63,7 @@ class Sentence:
     quantities: tuple[Quantity, ...]
     tone: Tone
     placed: frozenset[tuple[str, str]] = frozenset()
+    relations: Relations = NO_RELATIONS
     measured: frozenset[tuple[str, str]] = frozenset()
     sized: frozenset[tuple[str, Quantity]] = frozenset()
     dual_words: int = 0
@@ -205,6 +208,17 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
     measure = ruler(row, language)
     given = give_sides(anchors, sides, measure)
     tone = read_tone(row, language)
+    things = _things(row, quantities, language)
+    locations = read_locations(row, language, anchors, measure)
+    named = Named(
+        mentions=mentions,
+        things=[*things, *tone.judged],
+        places=[thing for thing in things if thing[0] in locations.places],
+        levels=locations.levels,
+        quantities=quantities,
+    )
+    if len({name for name, _, _ in tone.judged}) > 1:
+        things += tone.judged
     sides_at = [frozenset(side for a, side in given if a == anchor) for anchor in anchors]
     return Sentence(
         statements=tuple(
@@ -222,19 +236,20 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
         sides=sides,
         quantities=quantities,
         tone=tone,
-        placed=frozenset(_placed(_things(row, quantities, tone, language), sides, measure)),
+        placed=frozenset(_placed(things, sides, measure)),
+        relations=read_relations(named, sides, measure),
         measured=frozenset(_measured(quantities, anchors, measure)),
         sized=frozenset(_sized(quantities, anchors, measure)),
         dual_words=_count_duals(row, language),
-        locations=read_locations(row, language, anchors, measure),
+        locations=locations,
         is_hedged=bool(lexicon(language).matches(row, frozenset({Kind.POSSIBLE}))),
     )
 
 
 def _things(
-    row: tuple[Word, ...], quantities: tuple[Quantity, ...], tone: Tone, language: Language
+    row: tuple[Word, ...], quantities: tuple[Quantity, ...], language: Language
 ) -> list[Anchor]:
-    """Return what may lie on a side: parts of the body, numbers, what is normal and what is not."""
+    """Return what may lie on a side: parts of the body and numbers."""
     parts = lexicon(language).matches(row, frozenset({Kind.PLACE}))
     things = [
         (match.name, match.start, match.end)
@@ -242,8 +257,6 @@ def _things(
         if place_groups()[match.name] not in _DIRECTIONS
     ]
     things += [(str(q), q.place, q.place + 1) for q in quantities if not q.is_one]
-    if len({name for name, _, _ in tone.judged}) > 1:
-        things += tone.judged
     return things
 
 

@@ -18,7 +18,7 @@ TABLES = {"sides", "negation", "joints", "modifiers", "findings", "level_words",
     "comparison", "sexes", "age_words", "claims", "neutral",
 }  # fmt: skip
 # What only one language has a word for.
-ONE_LANGUAGE_ONLY = {"inside", "after"}
+ONE_LANGUAGE_ONLY = {"inside", "after", "lasting"}
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,10 @@ FAULTY_LEVELS = [
         "Disc bulge at L4-L5 with stenosis at L3-L4.",
         "انتفاخ قرصي في مستوى L3-L4 مع تضيق في مستوى L4-L5.",
     ),
+    (
+        "Disc bulge at L3-L4. Disc protrusion at L4-L5. The cord is normal. The canal is normal.",
+        "انتفاخ القرص عند L4-L5. بروز القرص عند L3-L4. النخاع والقناة طبيعيان.",
+    ),
     ("Fracture of the third lumbar vertebra.", "كسر في الفقرة القطنية الرابعة."),
     ("Fracture of the T12 vertebral body.", "كسر في جسم الفقرة القطنية الثانية عشرة."),
     ("Anterolisthesis of L5 on S1.", "انزلاق أمامي للفقرة القطنية الرابعة على الخامسة."),
@@ -53,6 +57,10 @@ SOUND_LEVELS = [
     (
         "Osteophytes from C4 to C6 with stenosis.",
         "نوابت عظمية من C4 إلى C6 مع تضيق.",
+    ),
+    (
+        "Disc bulge at L3-L4. Disc protrusion at L4-L5. The cord is normal.",
+        "انتفاخ القرص عند L3-L4 وبروز القرص عند L4-L5. النخاع طبيعي.",
     ),
     ("Fracture of the twelfth thoracic vertebra.", "كسر في الفقرة الصدرية الثانية عشرة."),
     ("Fracture of T12.", "كسر في الفقرة T12."),

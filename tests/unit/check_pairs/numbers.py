@@ -5,6 +5,10 @@ from __future__ import annotations
 FAULTY_NUMBERS = [
     ("A nodule of 12 mm is seen.", "تُشاهد عقيدة قياسها 21 مم."),
     ("A nodule of 12 mm is seen.", "تُشاهد عقيدة قياسها ٢١ مم."),
+    (
+        "A 12 mm nodule is seen. An 8 mm cyst is seen. The heart is normal. Bones are intact.",
+        "تُشاهد عقيدة قياسها 8 مم. تُشاهد كيسة قياسها 12 مم. القلب طبيعي والعظام سليمة.",
+    ),
     ("A nodule of 12 mm is seen.", "تُشاهد عقيدة قياسها 12 سم."),
     ("A mass of 3.5 cm is seen.", "تُشاهد كتلة قياسها ٣٥ سم."),
     ("A mass of 3.5 cm is seen.", "تُشاهد كتلة قياسها ٥٫٣ سم."),
@@ -56,6 +60,10 @@ FAULTY_NUMBERS = [
 SOUND_NUMBERS = [
     ("A nodule of 12 mm is seen.", "تُشاهد عقيدة قياسها 12 مم."),
     ("A nodule of 12 mm is seen.", "تُشاهد عقيدة قياسها ١٢ ملم."),
+    (
+        "A 12 mm nodule is seen. An 8 mm cyst is seen. The heart is normal.",
+        "تُشاهد عقيدة قياسها 12 مم وكيسة قياسها 8 مم. القلب طبيعي.",
+    ),
     ("A mass of 3.5 cm is seen.", "تُشاهد كتلة قياسها ٣٫٥ سم."),
     ("A mass of 3.5 cm is seen.", "تُشاهد كتلة قياسها 3,5 سم."),
     ("A nodule measuring 12mm is seen.", "تُشاهد عقيدة قياسها 12 مليمتر."),

@@ -58,6 +58,31 @@ FAULTY_SIDES = [
     ),
     ("Mediastinal shift to the left.", "انزياح المنصف إلى اليمين."),
     ("L pleural effusion.", "انصباب جنبي أيمن."),
+    # A sentence more in one language, as a translation joins or parts them.
+    (
+        "Right upper lobe nodule. Left lower lobe nodule. Heart is normal. Trachea is central.",
+        "عقيدة في الفص العلوي الأيسر. عقيدة في الفص السفلي الأيمن. القلب طبيعي والرغامى مركزية.",
+    ),
+    (
+        "Right upper lobe nodule. Left lower lobe nodule. The heart is normal.",
+        "عقيدة في الفص العلوي الأيسر وعقيدة في الفص السفلي الأيمن. القلب طبيعي.",
+    ),
+    (
+        "No right pleural effusion. No left pneumothorax. Heart is normal. Trachea is central.",
+        "لا انصباب جنبي أيسر. لا استرواح صدري أيمن. القلب طبيعي والرغامى مركزية.",
+    ),
+    (
+        "Small right effusion. Large left effusion. Heart is normal and trachea is central.",
+        "انصباب أيمن كبير. انصباب أيسر صغير. القلب طبيعي. الرغامى مركزية.",
+    ),
+    (
+        "Right nephrectomy. Left ureteric stent. The bladder is normal. The liver is normal.",
+        "استئصال الكلية اليسرى. دعامة في الحالب الأيمن. المثانة والكبد طبيعيان.",
+    ),
+    (
+        "Right lung is clear. Left lung shows volume loss. Heart size is normal. Bones are intact.",
+        "الرئة اليسرى صافية. الرئة اليمنى تظهر نقصا في الحجم. حجم القلب طبيعي والعظام سليمة.",
+    ),
     ("Left effusion.", "انصباب فاليمنى."),
     ("Left pleural effusion.", "انصباب جنبي يميني."),
     ("Bilateral effusions.", "انصباب جنبي."),
@@ -157,6 +182,26 @@ FAULTY_SIDES = [
 SOUND_SIDES = [
     ("Right-to-left midline shift.", "انزياح الخط المتوسط من اليمين إلى اليسار."),
     ("Right and left nodules.", "عقيدات يسرى ويمنى."),
+    (
+        "Right upper lobe nodule. Left lower lobe nodule. Heart is normal. Trachea is central.",
+        "عقيدة في الفص العلوي الأيمن وعقيدة في الفص السفلي الأيسر. القلب طبيعي والرغامى مركزية.",
+    ),
+    (
+        "Left effusion and the heart is normal. Right nodule.",
+        "انصباب أيسر. القلب طبيعي مع عقيدة يمنى.",
+    ),
+    (
+        "Two nodules in the right upper lobe of 5 mm and 7 mm. The left effusion has increased.",
+        "عقيدتان في الفص العلوي الأيمن قياسهما 5 مم و7 مم وازداد الانصباب الأيسر.",
+    ),
+    (
+        "Right and left upper lobe nodules. Heart is normal. Trachea is central.",
+        "عقيدات في الفصين العلويين الأيمن والأيسر. القلب طبيعي والرغامى مركزية.",
+    ),
+    (
+        "Right lower lobe consolidation with a small effusion. The left kidney is normal.",
+        "تصلد في الفص السفلي الأيمن. انصباب صغير في الجهة نفسها. الكلية اليسرى طبيعية.",
+    ),
     ("There is a left pleural effusion.", "يوجد انصباب جنبي أيسر."),
     ("Right lower lobe consolidation.", "تصلد في الفص السفلي الأيمن."),
     ("Consolidation in the right lung and in the left.", "تصلد بالرئة اليمنى وباليسرى."),
