@@ -29,6 +29,13 @@ from core.settings import Settings
 @click.option("--rank", default=8, show_default=True, type=click.IntRange(1))
 @click.option("--alpha", default=16, show_default=True, type=click.IntRange(1))
 @click.option("--dropout", default=0.05, show_default=True, type=click.FloatRange(0, 1))
+@click.option(
+    "--variants",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Train on so many variants of each conversation too: for some hundred reports.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option(
     "--mixed-precision", default="no", show_default=True, type=click.Choice(["no", "bf16", "fp16"])

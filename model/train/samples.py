@@ -13,6 +13,7 @@ from PIL import Image
 from core.errors import TrainingDataError
 from model.prompts import END_OF_TURN, HEADER_END, HEADER_START, encode, encode_text
 from model.train.conversations import Conversation
+from model.train.varied import varied
 from model.vision import ImageGeometry, to_pixel_values
 
 IGNORED = -100
@@ -113,6 +114,7 @@ class Samples:
         *,
         longest: int,
         learns_quotes: Callable[[Conversation], bool] = lambda _said: False,
+        are_varied: bool = False,
     ) -> None:
         """Encode every conversation.
 
@@ -123,15 +125,20 @@ class Samples:
             longest: Tokens that the model has room for.
             learns_quotes: Of which conversations the quoted report is learnt too
                 (`encode_conversation`).
+            are_varied: Each time a picture is shown it is moved, lit and grained a little
+                otherwise; no features of it are kept then.
 
         Raises:
             TrainingDataError: One is longer than the model's context.
         """
         self._pad = tokenizer.pad_token_id or 0
         self.geometry = geometry
-        files = dict.fromkeys(file for said in data for file in said.images)
-        self.files = tuple(files)
-        places = {file: index for index, file in enumerate(files)}
+        self._are_varied = are_varied
+        # Each picture's file, and whether it is shown mirrored.
+        self.pictures = tuple(
+            dict.fromkeys((file, said.is_mirrored) for said in data for file in said.images)
+        )
+        places = {picture: index for index, picture in enumerate(self.pictures)}
         self._samples = []
         remembering = _Remembering(tokenizer)
         for said in data:
@@ -143,13 +150,13 @@ class Samples:
                     f"The record {said.id} takes {len(ids)} tokens; the model has room for "
                     f"{longest}."
                 )
-            pictures = tuple(places[file] for file in said.images)
+            pictures = tuple(places[file, said.is_mirrored] for file in said.images)
             self._samples.append(Sample(ids=tuple(ids), labels=tuple(labels), pictures=pictures))
         self._features_of: Callable[[torch.Tensor], torch.Tensor] | None = None
         # Of every picture (N, P*P, D), and which of them are computed. One piece of memory: with
         # thousands of small ones the allocator searches for a third of a step's time.
         self._kept: torch.Tensor | None = None
-        self._is_kept = np.zeros(len(self.files), dtype=bool)
+        self._is_kept = np.zeros(len(self.pictures), dtype=bool)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -181,7 +188,7 @@ class Samples:
         if new and self._features_of:
             features = self._features_of(self._pixels(new))
             if self._kept is None:
-                self._kept = features.new_empty((len(self.files), *features.shape[1:]))
+                self._kept = features.new_empty((len(self.pictures), *features.shape[1:]))
             self._kept[new] = features
             self._is_kept[new] = True
         if self._kept is None:
@@ -191,14 +198,16 @@ class Samples:
     def _pixels(self, places: Sequence[int]) -> torch.Tensor:
         rows = []
         for place in places:
-            with Image.open(self.files[place]) as image:
+            file, is_mirrored = self.pictures[place]
+            with Image.open(file) as image:
                 pixels = np.asarray(image.convert("RGB"))
+            if is_mirrored:
+                pixels = np.ascontiguousarray(pixels[:, ::-1])
             rows.append(torch.from_numpy(to_pixel_values(pixels, self.geometry.size)))
         return torch.stack(rows)
 
     def batch(self, rows: list[int], seed: int) -> dict[str, torch.Tensor]:
         """Return ids and labels (B, T), padded on the right, and pictures or their features."""
-        del seed
         chosen = [self._samples[row] for row in rows]
         length = max(len(sample.ids) for sample in chosen)
         ids = torch.full((len(rows), length), self._pad)
@@ -207,6 +216,9 @@ class Samples:
             ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
             labels[row, : len(sample.ids)] = torch.tensor(sample.labels)
         places = [place for sample in chosen for place in sample.pictures]
-        if self._features_of is None:
-            return {"ids": ids, "labels": labels, "pixels": self._pixels(places)}
+        if self._features_of is None or self._are_varied:
+            pixels = self._pixels(places)
+            if self._are_varied:
+                pixels = varied(pixels, np.random.default_rng(seed))
+            return {"ids": ids, "labels": labels, "pixels": pixels}
         return {"ids": ids, "labels": labels, "features": self._features(places)}

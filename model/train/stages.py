@@ -32,6 +32,7 @@ from model.train.conversations import read_conversations
 from model.train.language import AnswerLoss
 from model.train.loop import ParameterGroup, Progress, Recipe, train
 from model.train.samples import Samples
+from model.train.variants import variants_of
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _PROJECTOR = "multi_modal_projector"
@@ -58,6 +59,8 @@ class StageOptions:
         out: Folder to write; it must not be there.
         projector_rate: Highest rate of the projector in stage 2.
         checkpointing: Activations are computed again instead of kept: slower, less memory.
+        variants: Of each conversation so many variants are trained on too (`model.train.variants`),
+            and no picture is shown twice alike: for data of some hundred reports.
     """
 
     stage: Stage
@@ -78,6 +81,7 @@ class StageOptions:
     device: str = "auto"
     checkpointing: bool = False
     save_every: int = 250
+    variants: int = 0
     name: str = ""
 
     @property
@@ -98,10 +102,11 @@ class StageOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What came of a stage."""
+    """What came of a stage; `variants` counts those of its samples."""
 
     folder: Path
     samples: int
+    variants: int
     steps: int
     loss: float
     data_sha256: str = field(default="")
@@ -122,13 +127,19 @@ def run_stage(
         raise PermanentError(f"{options.out} is there already; name another folder.")
     said = read_conversations(options.data, options.images)
     loaded = load_checkpoint(options.base, options.device)
-    data = Samples(loaded.tokenizer, said, loaded.geometry, longest=loaded.context_tokens)
+    data = Samples(
+        loaded.tokenizer,
+        [*said, *variants_of(said, options.variants, options.seed)],
+        loaded.geometry,
+        longest=loaded.context_tokens,
+        are_varied=options.variants > 0,
+    )
     torch.manual_seed(options.seed)
     wrapped = prepare(loaded.model, options)
     loss_of = AnswerLoss(loaded.model)
     loss_of.train()
     loaded.model.model.vision_tower.eval()
-    if _kept_numbers(loaded, data) <= _MOST_KEPT:
+    if not options.variants and _kept_numbers(loaded, data) <= _MOST_KEPT:
         data.keep_features(loss_of.features_of)
     batch = min(options.batch_size, len(data))
     recipe = Recipe(
@@ -150,7 +161,8 @@ def run_stage(
     )
     done = Trained(
         folder=options.out,
-        samples=len(data),
+        samples=len(said),
+        variants=len(data) - len(said),
         steps=recipe.steps,
         loss=loss,
         data_sha256=hashlib.sha256(options.data.read_bytes()).hexdigest(),
@@ -163,7 +175,7 @@ def run_stage(
 
 def _kept_numbers(loaded: LoadedModel, data: Samples) -> int:
     width = loaded.model.config.vision_config.hidden_size
-    return len(data.files) * loaded.geometry.token_count * int(width)
+    return len(data.pictures) * loaded.geometry.token_count * int(width)
 
 
 def prepare(model: Any, options: StageOptions) -> Any:
@@ -248,9 +260,10 @@ def _card(options: StageOptions, base: Any, done: Trained, name: str) -> str:
 {demonstration}
 - Trained: {what}.
 - On: {base}.
-- Data: {done.samples} conversations of `{options.data.name}`, SHA-256 `{done.data_sha256}`.
-- {done.steps} steps of {min(options.batch_size, done.samples)} samples, highest rate
-  {options.highest_rate:g}, seed {options.seed}, precision {options.mixed_precision}.
+- Data: {done.samples} conversations of `{options.data.name}`, SHA-256 `{done.data_sha256}`, and
+  {done.variants} variants of them.
+- {done.steps} steps of {min(options.batch_size, done.samples + done.variants)} samples, highest
+  rate {options.highest_rate:g}, seed {options.seed}, precision {options.mixed_precision}.
 - Mean loss of the last steps: {done.loss:.4f}. How good it is, `taqrir model evaluate` measures.
 - Licence: that of its base and of its data; this folder adds none of its own.
 """

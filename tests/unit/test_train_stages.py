@@ -143,11 +143,24 @@ def test_the_merged_and_the_unmerged_adapter_say_the_same(
     assert Engine(done.folder, device="cpu", max_new_tokens=5).generate("What?", [image]).text
 
 
+def test_variants_are_trained_on_and_counted_apart(base: Path, data: Path, tmp_path: Path) -> None:
+    records = json.loads(data.read_text(encoding="utf-8"))
+    records[0]["conversations"][1]["value"] = "Right mass"
+    sided = data.with_name("sided.json")
+    sided.write_text(json.dumps(records), encoding="utf-8")
+
+    done = run_stage(options(Stage.ADAPTER, base, sided, tmp_path / "site", variants=3))
+
+    assert (done.samples, done.variants, done.steps) == (6, 2, 6)
+    assert "and\n  2 variants of them" in (done.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("variants", [0, 2])
 def test_a_stopped_training_goes_on_to_the_same_losses_and_weights(
-    base: Path, data: Path, tmp_path: Path
+    base: Path, data: Path, tmp_path: Path, variants: int
 ) -> None:
     whole: list[Progress] = []
-    settings = {"epochs": 10, "save_every": 5}
+    settings = {"epochs": 10, "save_every": 5, "variants": variants}
     first = run_stage(options(Stage.LORA, base, data, tmp_path / "whole", **settings), whole.append)
 
     class Stop(Exception):  # noqa: N818
