@@ -184,6 +184,7 @@ FAULTY_NEGATIONS = [
 ]
 
 SOUND_NEGATIONS = [
+    ("Small effusion without significant change.", "انصباب صغير دون تغير ملحوظ."),
     ("Noncalcified nodule.", "عقيدة غير متكلسة."),
     ("Non-enhancing lesion.", "آفة غير معززة."),
     ("Non-specific lesion.", "آفة غير نوعية."),
