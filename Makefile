@@ -89,7 +89,7 @@ evaluate-adapter: setup ## Train an adapter on 200 reports of another manner and
 	rm -rf $(ADAPTER)
 	$(BIN)/taqrir phantom --style site --pictures --count 200 --size 160 --seed 900 --out $(ADAPTER)/data
 	$(BIN)/taqrir model train --adapter --base model/demo/checkpoint --data $(ADAPTER)/data/conversations.jsonl \
-		--epochs 5 --batch 16 --rate 1e-2 --rank 4 --alpha 8 --mixed-precision bf16 --out $(ADAPTER)/adapter
+		--variants 6 --epochs 6 --batch 16 --rate 7e-3 --rank 16 --alpha 32 --mixed-precision bf16 --out $(ADAPTER)/adapter
 	$(BIN)/taqrir phantom --style site --unseen --count $(HELD_OUT) --seed 901 --out $(ADAPTER)/held-out
 	for which in model/demo/checkpoint $(ADAPTER)/adapter; do \
 		$(BIN)/taqrir model evaluate phantoms $$which --style site --seed 901 --count $(HELD_OUT) \
