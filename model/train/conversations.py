@@ -44,14 +44,12 @@ class Conversation:
     Attributes:
         images: The pictures' files, shown before the first question.
         language: None where the record does not say.
-        is_mirrored: The pictures are shown with right and left exchanged.
     """
 
     id: str
     images: tuple[Path, ...]
     turns: tuple[Turn, ...]
     language: Language | None = None
-    is_mirrored: bool = False
 
 
 class _Message(BaseModel):

@@ -134,11 +134,9 @@ class Samples:
         self._pad = tokenizer.pad_token_id or 0
         self.geometry = geometry
         self._are_varied = are_varied
-        # Each picture's file, and whether it is shown mirrored.
-        self.pictures = tuple(
-            dict.fromkeys((file, said.is_mirrored) for said in data for file in said.images)
-        )
-        places = {picture: index for index, picture in enumerate(self.pictures)}
+        files = dict.fromkeys(file for said in data for file in said.images)
+        self.files = tuple(files)
+        places = {file: index for index, file in enumerate(files)}
         self._samples = []
         remembering = _Remembering(tokenizer)
         for said in data:
@@ -150,13 +148,13 @@ class Samples:
                     f"The record {said.id} takes {len(ids)} tokens; the model has room for "
                     f"{longest}."
                 )
-            pictures = tuple(places[file, said.is_mirrored] for file in said.images)
+            pictures = tuple(places[file] for file in said.images)
             self._samples.append(Sample(ids=tuple(ids), labels=tuple(labels), pictures=pictures))
         self._features_of: Callable[[torch.Tensor], torch.Tensor] | None = None
         # Of every picture (N, P*P, D), and which of them are computed. One piece of memory: with
         # thousands of small ones the allocator searches for a third of a step's time.
         self._kept: torch.Tensor | None = None
-        self._is_kept = np.zeros(len(self.pictures), dtype=bool)
+        self._is_kept = np.zeros(len(self.files), dtype=bool)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -188,7 +186,7 @@ class Samples:
         if new and self._features_of:
             features = self._features_of(self._pixels(new))
             if self._kept is None:
-                self._kept = features.new_empty((len(self.pictures), *features.shape[1:]))
+                self._kept = features.new_empty((len(self.files), *features.shape[1:]))
             self._kept[new] = features
             self._is_kept[new] = True
         if self._kept is None:
@@ -198,11 +196,8 @@ class Samples:
     def _pixels(self, places: Sequence[int]) -> torch.Tensor:
         rows = []
         for place in places:
-            file, is_mirrored = self.pictures[place]
-            with Image.open(file) as image:
+            with Image.open(self.files[place]) as image:
                 pixels = np.asarray(image.convert("RGB"))
-            if is_mirrored:
-                pixels = np.ascontiguousarray(pixels[:, ::-1])
             rows.append(torch.from_numpy(to_pixel_values(pixels, self.geometry.size)))
         return torch.stack(rows)
 

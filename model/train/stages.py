@@ -59,8 +59,8 @@ class StageOptions:
         out: Folder to write; it must not be there.
         projector_rate: Highest rate of the projector in stage 2.
         checkpointing: Activations are computed again instead of kept: slower, less memory.
-        variants: Of each conversation so many variants are trained on too (`model.train.variants`),
-            and no picture is shown twice alike: for data of some hundred reports.
+        variants: Of each exchange about a text so many variants are trained on too
+            (`model.train.variants`), and no picture is shown twice alike: for some hundred reports.
     """
 
     stage: Stage
@@ -175,7 +175,7 @@ def run_stage(
 
 def _kept_numbers(loaded: LoadedModel, data: Samples) -> int:
     width = loaded.model.config.vision_config.hidden_size
-    return len(data.pictures) * loaded.geometry.token_count * int(width)
+    return len(data.files) * loaded.geometry.token_count * int(width)
 
 
 def prepare(model: Any, options: StageOptions) -> Any:

@@ -145,14 +145,15 @@ def test_the_merged_and_the_unmerged_adapter_say_the_same(
 
 def test_variants_are_trained_on_and_counted_apart(base: Path, data: Path, tmp_path: Path) -> None:
     records = json.loads(data.read_text(encoding="utf-8"))
+    records[0]["conversations"][0]["value"] += "\n\nFindings:\nRight mass."
     records[0]["conversations"][1]["value"] = "Right mass"
     sided = data.with_name("sided.json")
     sided.write_text(json.dumps(records), encoding="utf-8")
 
     done = run_stage(options(Stage.ADAPTER, base, sided, tmp_path / "site", variants=3))
 
-    assert (done.samples, done.variants, done.steps) == (6, 2, 6)
-    assert "and\n  2 variants of them" in (done.folder / "README.md").read_text()
+    assert (done.samples, done.variants, done.steps) == (6, 1, 5)
+    assert "and\n  1 variants of them" in (done.folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("variants", [0, 2])

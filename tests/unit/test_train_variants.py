@@ -18,7 +18,7 @@ from model.statements import read_statements
 from model.train.conversations import Conversation, Turn
 from model.train.samples import Samples
 from model.train.toy import GEOMETRY, build_tokenizer
-from model.train.variants import exchanged, mirrored, variants_of
+from model.train.variants import exchanged, variants_of
 from model.train.varied import varied
 
 CONTEXT = DraftContext(modality="DX")
@@ -87,28 +87,6 @@ def test_right_and_left_are_exchanged_and_nothing_else(text: str, wanted: str) -
 )
 def test_a_side_in_other_words_is_left_alone(text: str) -> None:
     assert exchanged(text) is None
-    assert mirrored(look(f"{text} Right effusion.")) is None
-
-
-def test_a_mirrored_picture_has_its_sides_exchanged_in_question_and_answer() -> None:
-    one = mirrored(look("Left effusion.", asked="Indication: right chest pain."))
-    assert one is not None
-    assert one.is_mirrored
-    assert one.turns == (Turn(question="Indication: left chest pain.", answer="Right effusion."),)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "Normal chest radiograph.",
-        "Right middle lobe consolidation.",
-        "Right effusion. Liver: normal.",
-        "Left effusion. Aortic calcification.",
-        "انصباب أيمن. الكبد طبيعي.",
-    ],
-)
-def test_what_has_no_side_or_lies_on_one_side_of_everybody_is_not_mirrored(answer: str) -> None:
-    assert mirrored(look(answer)) is None
 
 
 def test_sentences_of_a_translation_move_with_their_counterparts() -> None:
@@ -130,7 +108,6 @@ def test_sentences_of_a_translation_move_with_their_counterparts() -> None:
         assert [heading for heading, _ in answer] == ["نتائج:", "انطباع:"]
         for (_, ours), (_, theirs) in zip(source, answer, strict=True):
             assert set(zip(ours, theirs, strict=True)) <= known
-        assert not one.is_mirrored
     assert any("mass" in quoted(one) and "effusion" in quoted(one) for one in made)
 
 
@@ -171,7 +148,7 @@ def test_the_seed_settles_the_variants_and_every_one_has_a_name_of_its_own() -> 
     assert made != variants_of(data, 6, 2)
     names = [one.id for one in (*data, *made)]
     assert len(set(names)) == len(names)
-    assert sum(one.is_mirrored for one in made) == 3
+    assert not [one for one in made if one.id.startswith("c")]
     assert variants_of(data, 0, 1) == []
 
 
@@ -196,23 +173,18 @@ def test_a_picture_is_moved_and_lit_a_little_and_the_seed_settles_how() -> None:
         assert picture[0].median().abs() < 0.5
 
 
-def test_samples_show_a_mirrored_picture_mirrored(tmp_path: Path) -> None:
+def test_samples_show_a_picture_otherwise_each_time_where_that_is_asked_for(tmp_path: Path) -> None:
     pixels = np.zeros((20, 20), dtype=np.uint8)
     pixels[:, :5] = 255
     Image.fromarray(pixels).save(tmp_path / "1.png")
     one = replace(look("Right mass."), images=(tmp_path / "1.png",))
-    other = mirrored(one)
-    assert other is not None
     tokenizer = build_tokenizer()
 
-    plain = Samples(tokenizer, [one, other], GEOMETRY, longest=300)
-    shown = plain.batch([0, 1], 0)["pixels"]
+    still, moving = (
+        Samples(tokenizer, [one], GEOMETRY, longest=300, are_varied=are_varied)
+        for are_varied in (False, True)
+    )
 
-    torch.testing.assert_close(shown[0].flip(-1), shown[1])
-    assert not torch.equal(shown[0], shown[1])
-    assert torch.equal(shown, plain.batch([0, 1], 1)["pixels"])
-
-    moving = Samples(tokenizer, [one, other], GEOMETRY, longest=300, are_varied=True)
-    first = moving.batch([0, 1], 0)["pixels"]
-    assert torch.equal(first, moving.batch([0, 1], 0)["pixels"])
-    assert not torch.equal(first, moving.batch([0, 1], 1)["pixels"])
+    assert torch.equal(still.batch([0], 0)["pixels"], still.batch([0], 1)["pixels"])
+    assert torch.equal(moving.batch([0], 0)["pixels"], moving.batch([0], 0)["pixels"])
+    assert not torch.equal(moving.batch([0], 0)["pixels"], moving.batch([0], 1)["pixels"])
