@@ -38,6 +38,8 @@ _OTHER = {
     for one, other in (pair, pair[::-1])
 } | {"RIGHT": "LEFT", "LEFT": "RIGHT"}
 _SIDE = re.compile(rf"(?<!\w)((?:[وف]?[بلك]?(?:ال|لل)?)?)({'|'.join(_OTHER)})(?!\w)")
+# "The drain was left in place": no side.
+_VERB = re.compile(r"\b(?:is|are|was|were|be|been|being|has|have|had) left\b(?!-)", re.IGNORECASE)
 _EXCHANGED = {RIGHT: LEFT, LEFT: RIGHT}
 _SENTENCE_END = re.compile(r"(?<=[.؟!?])\s+")
 _ARABIC_LETTER = re.compile(r"[\u0621-\u064a]")
@@ -76,7 +78,12 @@ def variants_of(said: Sequence[Conversation], count: int, seed: int) -> list[Con
 
 
 def exchanged(text: str) -> str | None:
-    """Return a text with right and left exchanged; None where it names a side in other words."""
+    """Return a text with right and left exchanged; None where that is unsure.
+
+    A side may stand there in other words ("RUL"), and "left" may be a verb.
+    """
+    if _VERB.search(text):
+        return None
     turned = _SIDE.sub(lambda found: found[1] + _OTHER[found[2]], text)
     for language in Language:
         wanted = [_EXCHANGED.get(side, side) for side in _named(text, language)]

@@ -73,6 +73,7 @@ TRANSLATIONS = (
         ("انصباب أيمن في الرئة اليسرى", "انصباب أيسر في الرئة اليمنى"),
         ("إلى اليمين وباليسار وللأيمن", "إلى اليسار وباليمين وللأيسر"),
         ("right chest pain; ألم في الركبة اليمنى", "left chest pain; ألم في الركبة اليسرى"),
+        ("The mass is left-sided.", "The mass is right-sided."),
         ("Bilateral effusions, bright T2.", "Bilateral effusions, bright T2."),
         ("No acute abnormality.", "No acute abnormality."),
     ],
@@ -83,9 +84,13 @@ def test_right_and_left_are_exchanged_and_nothing_else(text: str, wanted: str) -
 
 
 @pytest.mark.parametrize(
-    "text", ["RUL nodule.", "Mass in the lingula.", "Rt. effusion.", "عقيدة في اللسينة."]
+    "text",
+    [
+        *("RUL nodule.", "Mass in the lingula.", "Rt. effusion.", "عقيدة في اللسينة."),
+        "The drain was left in the right pleura.",
+    ],
 )
-def test_a_side_in_other_words_is_left_alone(text: str) -> None:
+def test_a_side_in_other_words_and_a_verb_are_left_alone(text: str) -> None:
     assert exchanged(text) is None
 
 
