@@ -112,3 +112,10 @@ def storescp(tmp_path: Path) -> Iterator[Callable[..., StoreScp]]:
             )
 
         yield start
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell why a test was run again: its first failure is told nowhere else."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"run again: {report.nodeid}", sep="-")
+        terminalreporter.write_line(report.longreprtext[-6000:])
