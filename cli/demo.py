@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +187,7 @@ def _running(stage: Stage) -> Iterator[None]:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509  it only calls prctl(2)
+            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  it only calls prctl(2)
         )
         try:
             _await_node(stage, process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from core.log import log
 from core.process import die_with_parent
@@ -62,7 +64,7 @@ class _Child:
             list(self.program.command),
             start_new_session=True,
             pass_fds=[listener.fileno() for listener in self.program.sockets],
-            preexec_fn=die_with_parent,  # noqa: PLW1509  no other thread forks or holds locks here
+            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  no other thread forks or holds locks here
         )
         self.started_at = time.monotonic()
         _log.info("program_started", name=self.program.name, pid=self.process.pid)

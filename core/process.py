@@ -10,15 +10,21 @@ import socket
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int | None = None) -> None:
     """Ask the kernel to kill this process when its parent dies, however that happens.
 
     Everything of ours survives a kill: files are durable before they are answered, work is leased.
     On systems without prctl(2) nothing happens.
+
+    Args:
+        parent: Its process id. If that one has died since it forked, before the kernel was asked,
+            this process ends at once: nobody would ever end it, and it would keep its ports.
     """
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def name_of_process(role: str) -> str:
