@@ -56,16 +56,12 @@ def apart(function: Callable[_P, _T], *arguments: _P.args, **options: _P.kwargs)
     for _ in range(_ATTEMPTS):
         with (
             ProcessPoolExecutor(
-                1, mp_context=get_context("fork"), initializer=_end_with, initargs=(os.getpid(),)
+                1,
+                mp_context=get_context("fork"),
+                initializer=die_with_parent,
+                initargs=(os.getpid(),),
             ) as executor,
             suppress(BrokenProcessPool),
         ):
             return executor.submit(function, *arguments, **options).result()
     raise TransientError(f"{function.__module__}: its process was killed {_ATTEMPTS} times")
-
-
-def _end_with(parent: int) -> None:
-    """Let this process end with its parent, which may have been killed a moment ago."""
-    die_with_parent()
-    if os.getppid() != parent:
-        os._exit(1)
