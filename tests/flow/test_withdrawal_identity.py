@@ -19,6 +19,7 @@ from harness.feed import hear
 from harness.orders import ordered
 from harness.retained import age, purge
 from harness.scripted_web import ScriptedWeb
+from harness.withdrawals import sweep_and_deliver
 from sqlalchemy import update
 
 from core.errors import PermanentError
@@ -29,11 +30,6 @@ from hl7.er7 import parse
 from worker.sweep import sweep_once
 
 pytestmark = one_database
-
-
-def _end(site: Site) -> None:
-    sweep_once(site.parts)
-    site.deliver_due()
 
 
 def _said(message: bytes) -> dict[str, str]:
@@ -67,7 +63,7 @@ def test_without_an_archive_the_withdrawal_bears_the_patient_of_the_draft(
         site.take_in(image)
         site.deliver_due()
         site.take_in(_stranger(image))
-        _end(site)
+        sweep_and_deliver(site)
 
         draft, withdrawn = ris.received
         assert (_status(draft), _status(withdrawn)) == ("R", "X")
@@ -82,7 +78,7 @@ def test_a_fhir_server_is_told_of_the_draft_of_its_patient(make_site: Callable[.
         site.take_in(image)
         site.deliver_due()
         site.take_in(_stranger(image))
-        _end(site)
+        sweep_and_deliver(site)
 
         draft, withdrawn = map(json.loads, web.received)
         assert withdrawn["status"] == "cancelled"
@@ -101,7 +97,7 @@ def test_a_withdrawal_bears_the_order_of_the_draft_and_never_the_newcomers(
         site.deliver_due()
         site.take_in(_stranger(image))
         hear(site, ordered("NW|O2|F2", patient="P2", accession="ACC2"))
-        _end(site)
+        sweep_and_deliver(site)
 
         draft, withdrawn = ris.received
         assert _said(withdrawn) == _said(draft)
@@ -120,7 +116,7 @@ def test_a_withdrawal_that_waits_keeps_patient_and_order_whoever_comes(
         site.deliver_due()
         site.drafter.script.append(PermanentError("no"))
         site.take_in(film(image.StudyInstanceUID))
-        _end(site)
+        sweep_and_deliver(site)
         site.receive(report_object(image.StudyInstanceUID, PatientID="P2", AccessionNumber="ACC2"))
         hear(site, ordered("NW|O2|F2", patient="P2", accession="ACC2"))
         site.clock.advance(hours=1)
@@ -142,7 +138,7 @@ def test_where_nobody_knows_whom_a_draft_was_of_a_person_is_told_and_nothing_goe
         _forget_what_was_sent(site)
         site.take_in(_stranger(image))
         for _ in range(2):
-            _end(site)
+            sweep_and_deliver(site)
 
         assert len(ris.received) == 1
         assert [draft.origin for draft in site.drafts()] == [Origin.MODEL]
