@@ -15,8 +15,7 @@ pytestmark = one_database
 
 
 def _transfers(site: Site) -> list[ET.Element]:
-    files = sorted((site.settings.data_dir / "audit").glob("*.xml.log"))
-    lines = [line for file in files for line in file.read_bytes().splitlines()]
+    lines = site.audit_trail().splitlines()
     messages = [ET.fromstring(line) for line in lines]  # noqa: S314  our own words
     return [
         m for m in messages if m.find("EventIdentification/EventID[@csd-code='110104']") is not None

@@ -49,7 +49,7 @@ def test_consent_is_given_and_withdrawn_in_timeline_and_audit_trail_once_each(si
     rows = [row for row in site.timeline() if row.event.startswith("training_consent")]
     assert [row.event for row in rows] == ["training_consent_given", "training_consent_withdrawn"]
     assert all(row.actor.startswith("operator ") for row in rows)
-    audit = b"".join(p.read_bytes() for p in (site.settings.data_dir / "audit").iterdir())
+    audit = site.audit_trail()
     assert audit.count(b"consent to the training of models given") == 1
     assert audit.count(b"consent to the training of models withdrawn") == 1
     assert site.study().study_uid in run(site, "ACC1").stdout

@@ -159,7 +159,7 @@ def test_a_study_that_is_purged_during_an_export_stays_in_it(signed: Site) -> No
 
     write(signed.parts, out(signed), Wanted(), account="test", on_study=let_days_pass)
     assert len(read_conversations(out(signed) / "pairs.jsonl")) == 4
-    audit = b"".join(p.read_bytes() for p in (signed.settings.data_dir / "audit").iterdir())
+    audit = signed.audit_trail()
     assert audit.rpartition(b'csd-code="110106"')[2].count(b'ParticipantObjectID="P1"') == 1
 
 
@@ -174,7 +174,7 @@ def test_objects_of_two_patients_are_left_out(site: Site) -> None:
 def test_an_export_is_told_in_the_timeline_and_the_audit_trail(signed: Site) -> None:
     export(signed)
     assert signed.events()[-1] == "exported_for_training"
-    audit = b"".join(p.read_bytes() for p in (signed.settings.data_dir / "audit").iterdir())
+    audit = signed.audit_trail()
     assert b'csd-code="110106"' in audit
     assert out(signed).as_uri().encode() in audit
 

@@ -15,6 +15,7 @@ from servers import free_port, wait_until
 from sqlalchemy import select
 
 from core import outbox, store
+from core.audit_files import AuditFiles
 from core.clock import utcnow
 from core.database import reading, writing
 from core.lifecycle import DeliveryState, Origin, State
@@ -320,12 +321,19 @@ url = "{broker_url}"
         rows = self.deliveries(study)
         return bool(rows) and all(delivery.state == state for delivery, _ in rows)
 
+    def audit_trail(self) -> bytes:
+        """Return the audit trail of all days, oldest first."""
+        return b"".join(path.read_bytes() for path in AuditFiles(self.settings.data_dir).days())
+
     def writing(self) -> Any:
         return writing(self.engine)
 
     def check(self) -> None:
         """Whatever happened: every study is in one state, and all that was received is counted."""
         with reading(self.engine) as session:
+            if self.engine.dialect.name == "postgresql":
+                # One moment for all questions: another thread may be writing.
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             counts = store.count_states(session)
             studies = session.scalars(select(Study)).all()
             drafts = session.scalars(select(Draft)).all()

@@ -257,8 +257,7 @@ def test_a_report_at_the_node_confirms_and_a_forged_one_does_not(
             send_report(site, report, calling="STRANGER")
         assert send_report(site, report, calling=MODALITY) == 0x0124
         assert send_report(site, report, calling="SECOND") == 0x0115
-        (trail,) = (site.settings.data_dir / "audit").iterdir()
-        assert trail.read_text(encoding="utf-8").count(Alert.FORGED_REPORT) == 1
+        assert site.audit_trail().decode().count(Alert.FORGED_REPORT) == 1
         assert [d.state for d, _ in site.deliveries() if d.destination == "pacs:main"] == [SENT] * 2
 
         assert send_report(site, report, calling=ARCHIVE) == 0x0000
