@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from core.report import Language
 from model.denials import read_denials
 from model.normality import read_normality
+from model.qualities import read_limits
 from model.terms import Kind, Lexicon, Match, lexicon
 from model.words import Word
 
@@ -32,11 +33,13 @@ class Mention:
 
     Attributes:
         is_qualified: Only some of its kind are denied ("no other nodule").
+        limits: To which of its kind the denial is limited: ``acute``.
     """
 
     match: Match
     is_affirmed: bool
     is_qualified: bool = False
+    limits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,7 @@ class _Reader:
     openers: frozenset[int]
     lasting: frozenset[int]
     perceived: frozenset[int]
-    qualifiers: frozenset[int]
+    qualifiers: dict[int, str]
     mentions: list[Mention] = field(default_factory=list)
     is_negated: bool = False
     negated_from: int = 0
@@ -99,9 +102,11 @@ class _Reader:
         is_denied = self.is_negated or match.start == self.denied_next
         is_denied |= _denies(inner, self.lexicon)
         window = range(self.negated_from if self.is_negated else match.start, match.end + 1)
-        is_qualified = not self.qualifiers.isdisjoint(window)
+        limits = frozenset(self.qualifiers[i] for i in window if is_denied and i in self.qualifiers)
         self.mentions.append(
-            Mention(match=match, is_affirmed=not is_denied, is_qualified=is_denied and is_qualified)
+            Mention(
+                match=match, is_affirmed=not is_denied, is_qualified=bool(limits), limits=limits
+            )
         )
 
     def _deny(self, match: Match) -> None:
@@ -229,7 +234,7 @@ def read_mentions(row: tuple[Word, ...], language: Language) -> tuple[Mention, .
         openers=frozenset(known.starts(row, frozenset({Kind.OPENER}))),
         lasting=frozenset(known.starts(row, frozenset({Kind.LASTING}))),
         perceived=frozenset(known.starts(row, frozenset({Kind.PERCEIVED}))),
-        qualifiers=frozenset(known.starts(row, frozenset({Kind.QUALIFIER}))),
+        qualifiers=read_limits(row, known),
     )
     return reader.read()
 

@@ -11,7 +11,9 @@ from typing import TypeVar
 from core.report import Language
 from model.locations import NOWHERE, Locations, read_locations
 from model.numbers import Quantity, read_quantities
+from model.particulars import NO_PARTICULARS, Particulars, Surroundings, read_particulars
 from model.polarity import Tone, read_mentions, read_tone
+from model.qualities import read_qualities
 from model.relations import NO_RELATIONS, Named, Relations, read_relations
 from model.sides import Anchor, Ruler, Sides, give_sides, nearest, read_sides, ruler, side_of_each
 from model.terms import Kind, lexicon, place_groups
@@ -32,6 +34,8 @@ class Statement:
     Attributes:
         apart: Those of its sides that the sentence names by a word of their own, not by "both".
         may_be_both: A dual or plural of the sentence may mean right and left.
+        limits: To which of its kind a denial is limited: ``acute``.
+        particulars: What belongs to it.
     """
 
     finding: str
@@ -41,6 +45,8 @@ class Statement:
     sides: frozenset[str]
     apart: frozenset[str]
     may_be_both: bool
+    limits: frozenset[str] = frozenset()
+    particulars: Particulars = NO_PARTICULARS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +215,7 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
     given = give_sides(anchors, sides, measure)
     tone = read_tone(row, language)
     things = _things(row, quantities, language)
+    is_hedged = bool(lexicon(language).matches(row, frozenset({Kind.POSSIBLE})))
     locations = read_locations(row, language, anchors, measure)
     named = Named(
         mentions=mentions,
@@ -219,6 +226,13 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
     )
     if len({name for name, _, _ in tone.judged}) > 1:
         things += tone.judged
+    around = Surroundings(
+        qualities=() if is_hedged else read_qualities(row, lexicon(language)),
+        places=locations.place_anchors,
+        levels=locations.level_anchors,
+        lengths=[(q.value, q.place, q.place + 1) for q in quantities if q.unit == "mm"],
+    )
+    particulars = read_particulars(anchors, around, measure)
     sides_at = [frozenset(side for a, side in given if a == anchor) for anchor in anchors]
     return Sentence(
         statements=tuple(
@@ -230,8 +244,12 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
                 sides=its_sides,
                 apart=its_sides & sides.apart,
                 may_be_both=sides.spare_pairs > 0,
+                limits=mention.limits,
+                particulars=its_particulars,
             )
-            for mention, its_sides in zip(mentions, sides_at, strict=True)
+            for mention, its_sides, its_particulars in zip(
+                mentions, sides_at, particulars, strict=True
+            )
         ),
         sides=sides,
         quantities=quantities,
@@ -242,7 +260,7 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
         sized=frozenset(_sized(quantities, anchors, measure)),
         dual_words=_count_duals(row, language),
         locations=locations,
-        is_hedged=bool(lexicon(language).matches(row, frozenset({Kind.POSSIBLE}))),
+        is_hedged=is_hedged,
     )
 
 

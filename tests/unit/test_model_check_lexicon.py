@@ -14,8 +14,8 @@ from model.terms import LEXICON, Kind, lexicon
 from model.words import words
 
 EN, AR = Language.EN, Language.AR
-TABLES = {"sides", "negation", "joints", "modifiers", "findings", "level_words", "uncertainty"} | {
-    "comparison", "sexes", "age_words", "claims", "neutral",
+TABLES = {"sides", "negation", "joints", "modifiers", "qualities", "findings", "level_words"} | {
+    "uncertainty", "comparison", "sexes", "age_words", "claims", "neutral",
 }  # fmt: skip
 # What only one language has a word for.
 ONE_LANGUAGE_ONLY = {"inside", "after", "lasting"}
