@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 
 from core.report import Finding, Language
 from model.agreement import human, said
 from model.counterparts import lie_apart
 from model.faults import NAMES, fault
 from model.locations import by_code, contrary
+from model.restated import ROUNDING_MM, distinct, restated
 from model.sides import LEFT, RIGHT
 from model.statements import Statement, Statements
 
-# 12.4 mm in the findings may be 12 mm in the impression.
-_ROUNDING_MM = Decimal("0.5")
-# More of one finding are of no report; the time grows with their square.
-_MOST_STATEMENTS = 200
 # What a part does to a finding. "No acute fracture" denies no old one, so ages and the like are not
 # among them.
 _SAID_ELSEWHERE = {
@@ -39,7 +35,7 @@ def contradictions(
     """
     name = NAMES[language]
     for finding in sorted(earlier.polarities.keys() & later.polarities.keys()):
-        before, after = _distinct(earlier, finding), _distinct(later, finding)
+        before, after = distinct(earlier, finding), distinct(later, finding)
         is_named = any(s.is_affirmed for s in after)
         against = [s for s in after if _is_contradicted(s, before, is_named=is_named)]
         if against:
@@ -55,6 +51,9 @@ def contradictions(
             yield fault("SIDE_MISMATCH", message, language, later.side_words)
     yield from _elsewhere(earlier, later, language, part=part)
     yield from _of_another_size(earlier, later, language, part=part)
+    for found in dict.fromkeys(restated(earlier, later)):
+        message = f"{human(found.thing)} is {found.what} in the {name} {part} than in the {base}."
+        yield fault(found.code, message, language, found.words)
 
 
 def _elsewhere(
@@ -90,21 +89,11 @@ def _of_another_size(
         new = {
             str(q)
             for q in later.lengths_of[finding]
-            if all(abs(q.value - value) > _ROUNDING_MM for value in known)
+            if all(abs(q.value - value) > ROUNDING_MM for value in known)
         }
         if new:
             message = f"The {NAMES[language]} {part} gives {human(finding).lower()} another size."
             yield fault("NUMBER_MISMATCH", message, language, tuple(sorted(new)))
-
-
-def _distinct(text: Statements, finding: str) -> list[Statement]:
-    """Return what is said of a finding, once each: a model in a loop says it ten thousand times."""
-    said = {
-        (s.is_affirmed, s.limits, s.sides, s.particulars): s
-        for s in text.all
-        if s.finding == finding
-    }
-    return list(said.values())[:_MOST_STATEMENTS]
 
 
 def _possible_sides(finding: str, text: Statements) -> set[str]:

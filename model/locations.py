@@ -13,7 +13,8 @@ from model.words import Word
 
 SPINE = "spine"
 # Groups of the lexicon's places that say how large or of what kind something is, not where.
-_CODES = {"size": "SIZE_MISMATCH"} | dict.fromkeys(("change", "age", "nature"), "QUALITY_MISMATCH")
+_SIZE = "size"
+_CODES = {_SIZE: "SIZE_MISMATCH"} | dict.fromkeys(("change", "age", "nature"), "QUALITY_MISMATCH")
 # What these tell is part of a finding's own words: "retrolisthesis".
 _WITHIN_FINDINGS = frozenset({"slip"})
 
@@ -104,3 +105,8 @@ def by_code(places: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 def says_where(place: str) -> bool:
     """Tell whether it is a place, and no size, age or the like."""
     return group_of(place) not in _CODES
+
+
+def is_size(place: str) -> bool:
+    """Tell whether it says how large or how severe something is."""
+    return group_of(place) == _SIZE

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from core.report import Language
-from model.locations import NOWHERE, Locations, read_locations
+from model.locations import NOWHERE, Locations, group_of, read_locations, says_where
 from model.numbers import Quantity, read_quantities
 from model.particulars import NO_PARTICULARS, Particulars, Surroundings, read_particulars
 from model.polarity import Tone, read_mentions, read_tone
@@ -47,6 +47,14 @@ class Statement:
     may_be_both: bool
     limits: frozenset[str] = frozenset()
     particulars: Particulars = NO_PARTICULARS
+
+    @cached_property
+    def spot(self) -> dict[str, set[str]]:
+        """Where it lies, by the kind of the place: on which side, at which level, in which lobe."""
+        places = [(group_of(p), p) for p in self.particulars.places if says_where(p)]
+        places += [("side", side) for side in self.sides]
+        places += [("level", level) for level in self.particulars.levels]
+        return _by_name(places)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,17 +119,17 @@ class Statements:
     @cached_property
     def polarities(self) -> dict[str, set[bool]]:
         """By finding, whether it is affirmed (True), denied (False) or both."""
-        return _by_finding((s.finding, s.is_affirmed) for s in self.all)
+        return _by_name((s.finding, s.is_affirmed) for s in self.all)
 
     @cached_property
     def sides(self) -> dict[str, set[str]]:
         """By finding, the sides that its affirmed mentions are given."""
-        return _by_finding((s.finding, side) for s in self.all if s.is_affirmed for side in s.sides)
+        return _by_name((s.finding, side) for s in self.all if s.is_affirmed for side in s.sides)
 
     @cached_property
     def sides_apart(self) -> dict[str, set[str]]:
         """By finding, those of its sides that are named by a word of their own."""
-        return _by_finding((s.finding, side) for s in self.all if s.is_affirmed for side in s.apart)
+        return _by_name((s.finding, side) for s in self.all if s.is_affirmed for side in s.apart)
 
     @cached_property
     def perhaps_both(self) -> frozenset[str]:
@@ -131,7 +139,7 @@ class Statements:
     @cached_property
     def words_of(self) -> dict[str, set[str]]:
         """By finding, the words that named it."""
-        return _by_finding((s.finding, s.text) for s in self.all)
+        return _by_name((s.finding, s.text) for s in self.all)
 
     @cached_property
     def side_counts(self) -> Counter[str]:
@@ -166,17 +174,17 @@ class Statements:
     @cached_property
     def levels_of(self) -> dict[str, set[str]]:
         """By finding, the levels next to it."""
-        return _by_finding(pair for s in self.sentences for pair in s.locations.at_level)
+        return _by_name(pair for s in self.sentences for pair in s.locations.at_level)
 
     @cached_property
     def places_of(self) -> dict[str, set[str]]:
         """By finding, the parts of the body next to it."""
-        return _by_finding(pair for s in self.sentences for pair in s.locations.at_place)
+        return _by_name(pair for s in self.sentences for pair in s.locations.at_place)
 
     @cached_property
     def lengths_of(self) -> dict[str, set[Quantity]]:
         """By finding, the lengths next to it."""
-        return _by_finding(pair for s in self.sentences for pair in s.sized)
+        return _by_name(pair for s in self.sentences for pair in s.sized)
 
     @cached_property
     def hedged(self) -> frozenset[str]:
@@ -313,7 +321,7 @@ def _count_duals(row: tuple[Word, ...], language: Language) -> int:
     )
 
 
-def _by_finding(pairs: Iterable[tuple[str, _T]]) -> dict[str, set[_T]]:
+def _by_name(pairs: Iterable[tuple[str, _T]]) -> dict[str, set[_T]]:
     gathered: dict[str, set[_T]] = {}
     for name, value in pairs:
         gathered.setdefault(name, set()).add(value)
