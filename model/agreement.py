@@ -18,6 +18,7 @@ from model.locations import by_code
 from model.mislaid import differing_locations
 from model.normality import NORMAL, NOT_NORMAL
 from model.numbers import Quantity
+from model.opposition import opposed
 from model.sides import LEFT, RIGHT
 from model.statements import Sentence, Statements, joined
 
@@ -32,6 +33,8 @@ def compare_languages(english: Sections, arabic: Sections) -> Iterator[Finding]:
         yield from (f for f in found if f.code not in told)
         told |= {f.code for f in found}
     yield from _of_gathered(english, arabic, told)
+    if "NEGATION_MISMATCH" not in told:
+        yield from _of_opposed(english, arabic)
     yield from _uncertainty(joined(english.values()), joined(arabic.values()))
     yield from _missing(joined(english.values()), joined(arabic.values()))
 
@@ -55,6 +58,13 @@ def _of_gathered(english: Sections, arabic: Sections, told: set[str]) -> Iterato
         if kind in arabic:
             found = differing_as_gathered(english[kind], arabic[kind])
             yield from (f for f in found if f.code not in told)
+
+
+def _of_opposed(english: Sections, arabic: Sections) -> Iterator[Finding]:
+    """Yield what a sentence calls normal and its counterpart does not."""
+    for kind in english:
+        if kind in arabic and _are_aligned(english[kind], arabic[kind]):
+            yield from opposed(english[kind], arabic[kind])
 
 
 def _are_aligned(english: Statements, arabic: Statements) -> bool:

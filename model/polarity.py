@@ -50,6 +50,7 @@ class Tone:
         has_denial: Something is denied, in the lexicon or not.
         denies_more: Something else is denied than that a thing is normal.
         normal: The words that call something normal, clear, intact.
+        plainly_normal: Those that no finding can be: "stable" is said of findings.
         abnormal: The words that deny that: "not clear", غير طبيعي.
         judged: Both by their places.
     """
@@ -57,6 +58,7 @@ class Tone:
     has_denial: bool
     denies_more: bool
     normal: tuple[str, ...]
+    plainly_normal: tuple[str, ...]
     abnormal: tuple[str, ...]
     judged: tuple[tuple[str, int, int], ...]
 
@@ -253,6 +255,7 @@ def read_tone(row: tuple[Word, ...], language: Language) -> Tone:
         has_denial=bool(denials),
         denies_more=any(match.start not in normality.deniers for match in denials),
         normal=normality.normal,
+        plainly_normal=normality.plainly_normal,
         abnormal=normality.abnormal,
         judged=normality.judged,
     )
