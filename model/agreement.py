@@ -19,6 +19,7 @@ from model.mislaid import differing_locations
 from model.normality import NORMAL, NOT_NORMAL
 from model.numbers import Quantity
 from model.opposition import opposed
+from model.restated import differing_values
 from model.sides import LEFT, RIGHT
 from model.statements import Sentence, Statements, joined
 
@@ -58,6 +59,14 @@ def _of_gathered(english: Sections, arabic: Sections, told: set[str]) -> Iterato
         if kind in arabic:
             found = differing_as_gathered(english[kind], arabic[kind])
             yield from (f for f in found if f.code not in told)
+            yield from (f for f in _values(english[kind], arabic[kind]) if f.code not in told)
+
+
+def _values(english: Statements, arabic: Statements) -> Iterator[Finding]:
+    """Yield a size or length that a finding of one place has in one language only."""
+    for value in dict.fromkeys(differing_values(english, arabic)):
+        message = f"{human(value.thing)} is {value.what} in English than in Arabic."
+        yield fault(value.code, message, words=value.words)
 
 
 def _of_opposed(english: Sections, arabic: Sections) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Where a later text says otherwise of a finding what an earlier one says of it, thing by thing.
+"""Where a text says otherwise of a finding what another one says of it, thing by thing.
 
 Each text as a whole may name the same levels, lengths and sizes, and yet give them to other
 findings, or to a finding of another place. Only what a sentence gives a finding within one clause
@@ -54,8 +54,21 @@ def restated(earlier: Statements, later: Statements) -> Iterator[Restated]:
         yield from _denied(before, after)
         yield from _at_other_levels(earlier, before, after)
         yield from _of_other_lengths(earlier, before, after)
-        yield from of_other_values(earlier, before, after)
+        yield from _of_other_values(earlier, before, after)
     yield from _on_other_sides(earlier, later)
+
+
+def differing_values(english: Statements, arabic: Statements) -> Iterator[Restated]:
+    """Yield sizes and lengths that a finding has at one place in one language only.
+
+    Either language may leave them out; each has to say another.
+    """
+    for finding in sorted(english.polarities.keys() & arabic.polarities.keys()):
+        ours, theirs = distinct(english, finding), distinct(arabic, finding)
+        codes = {found.code for found in _of_other_values(arabic, theirs, ours)}
+        for found in _of_other_values(english, ours, theirs):
+            if found.code in codes:
+                yield found
 
 
 def _denied(before: list[Statement], after: list[Statement]) -> Iterator[Restated]:
@@ -104,7 +117,7 @@ def _of_other_lengths(
             yield _said_of("NUMBER_MISMATCH", statement, "of another length", map(_mm, new))
 
 
-def of_other_values(
+def _of_other_values(
     earlier: Statements, before: list[Statement], after: list[Statement]
 ) -> Iterator[Restated]:
     """Yield sizes and lengths that the same finding at the same place does not have before."""
