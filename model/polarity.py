@@ -187,12 +187,22 @@ class _Reader:
             is_joined = is_joined and self.lexicon.joins(self.row[index + 1])
             return is_joined or following.end in self.openers
         is_opened = not self.openers.isdisjoint(range(index + 1, following.start))
-        return is_opened or self._is_told_of(following, is_in_list=not is_comma)
+        is_in_list = self._is_listed(index) if is_comma else True
+        return is_opened or self._is_told_of(following, is_in_list=is_in_list)
+
+    def _is_listed(self, comma: int) -> bool:
+        """Tell whether a comma goes on with a list: "no haemorrhage, mass effect, shift is seen".
+
+        An "and" or "or" before it has ended the list.
+        """
+        joints = (self.joints.get(index) for index in range(self.negated_from, comma))
+        is_ended = any(joint is not None and joint.name in {"and", "or"} for joint in joints)
+        return len(self.mentions) > self.scope_start + 1 and not is_ended
 
     def _is_told_of(self, finding: Match, *, is_in_list: bool) -> bool:
         """Tell whether English says behind a finding that it is there: "persists", "is present".
 
-        In a list that may hold for all of it: "no masses and nodules are seen".
+        In a list that is said of all of it: "no masses, nodules and effusion is seen".
         """
         if finding.end in self.lasting:
             return True

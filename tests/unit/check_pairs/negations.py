@@ -75,6 +75,14 @@ FAULTY_NEGATIONS = [
         "القلب طبيعي. لا استرواح صدري ولا انصباب جنبي.",
     ),
     ("No pneumothorax and pleural effusion is present.", "لا استرواح صدري ولا انصباب جنبي."),
+    (
+        "No hemorrhage, mass effect, midline shift is identified.",
+        "لا يوجد نزف أو تأثير كتلي، ويشاهد انزياح في الخط المتوسط.",
+    ),
+    (
+        "No pneumothorax or pleural effusion, consolidation is present.",
+        "لا يوجد استرواح صدر أو انصباب جنبي أو تصلد.",
+    ),
     ("No pneumothorax and pleural effusion persists.", "لا استرواح صدري ولا انصباب جنبي."),
     ("No pneumothorax, pleural effusions are noted.", "لا استرواح صدري ولا انصباب جنبي."),
     ("No foreign body.", "يوجد جسم أجنبي."),
@@ -234,6 +242,14 @@ SOUND_NEGATIONS = [
     (
         "No pneumothorax, pleural effusion unchanged.",
         "لا استرواح صدري، والانصباب الجنبي دون تغير.",
+    ),
+    (
+        "No hemorrhage, mass effect, midline shift is identified.",
+        "لا يوجد نزف أو تأثير كتلي أو انزياح في الخط المتوسط.",
+    ),
+    (
+        "No pneumothorax or pleural effusion, consolidation is present.",
+        "لا يوجد استرواح صدر أو انصباب جنبي، ويوجد تصلد.",
     ),
     (
         "No pneumothorax and pleural effusion is present.",
