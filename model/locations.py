@@ -13,8 +13,7 @@ from model.words import Word
 
 SPINE = "spine"
 # Groups of the lexicon's places that say how large or of what kind something is, not where.
-_SIZE = "size"
-_CODES = {_SIZE: "SIZE_MISMATCH"} | dict.fromkeys(("change", "age", "nature"), "QUALITY_MISMATCH")
+_CODES = {"size": "SIZE_MISMATCH"} | dict.fromkeys(("change", "age", "nature"), "QUALITY_MISMATCH")
 # What these tell is part of a finding's own words: "retrolisthesis".
 _WITHIN_FINDINGS = frozenset({"slip"})
 
@@ -109,4 +108,4 @@ def says_where(place: str) -> bool:
 
 def is_size(place: str) -> bool:
     """Tell whether it says how large or how severe something is."""
-    return group_of(place) == _SIZE
+    return _CODES.get(group_of(place)) == "SIZE_MISMATCH"

@@ -117,7 +117,7 @@ class _Reader:
                 self._end_scope()
             case "after":
                 self._deny_back(match)
-            case "either" if not self._finding_follows(match.end) and self._behind(match):
+            case "either" if self._reaches_back(match):
                 self._deny_back(match)
             case "before" | "bare" | "either":
                 self.is_negated, self.negated_from = True, match.end
@@ -134,6 +134,16 @@ class _Reader:
         reached = self._behind(match)
         first = len(self.mentions) - len(reached)
         self.mentions[first:] = [Mention(match=m.match, is_affirmed=False) for m in reached]
+
+    def _reaches_back(self, denial: Match) -> bool:
+        """Tell whether a denial that may reach either way is said of what stands before it.
+
+        In English a word of perceiving is, whatever follows: "pneumothorax is not appreciated given
+        the large effusion".
+        """
+        is_predicate = self.language is Language.EN and denial.end - 1 in self.perceived
+        is_last = is_predicate or not self._finding_follows(denial.end)
+        return is_last and bool(self._behind(denial))
 
     def _behind(self, denial: Match) -> list[Mention]:
         """Return the mentions that a denial reaches back to: its clause, a list if it is plural."""
