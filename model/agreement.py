@@ -181,7 +181,7 @@ def _is_implied(quantity: Quantity, other: Statements) -> bool:
     says_one = any(q.is_one and not q.unit for q in other.quantities)
     says_both = {RIGHT, LEFT} <= other.side_counts.keys()
     duals = sum(sentence.dual_words for sentence in other.sentences)
-    return says_both or (duals > 0 and not says_one)
+    return not says_one and (says_both or duals > 0)
 
 
 def _polarities(english: Statements, arabic: Statements) -> Iterator[Finding]:
