@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from core.report import Finding, Language
 from model.agreement import human, said
 from model.counterparts import lie_apart
+from model.dismissal import dismissed
 from model.faults import NAMES, fault
 from model.locations import by_code, contrary
 from model.restated import ROUNDING_MM, distinct, restated
@@ -51,6 +52,10 @@ def contradictions(
             yield fault("SIDE_MISMATCH", message, language, later.side_words)
     yield from _elsewhere(earlier, later, language, part=part)
     yield from _of_another_size(earlier, later, language, part=part)
+    grave = dismissed(earlier, later)
+    if grave:
+        message = f"The {name} {part} calls all normal, and the {base} has something."
+        yield fault("NEGATION_MISMATCH", message, language, tuple(sorted({s.text for s in grave})))
     for found in dict.fromkeys(restated(earlier, later)):
         message = f"{human(found.thing)} is {found.what} in the {name} {part} than in the {base}."
         yield fault(found.code, message, language, found.words)

@@ -268,6 +268,12 @@ def place_groups() -> dict[str, str]:
 
 
 @cache
+def grave_findings() -> frozenset[str]:
+    """Return the findings that no normal study has."""
+    return frozenset(_content()["grave"])
+
+
+@cache
 def spine() -> dict[str, Region]:
     """Return the regions of the spine by name."""
     return {

@@ -71,6 +71,10 @@ def test_the_lexicon_has_at_least_150_findings(content: dict[str, Any]) -> None:
     assert len(content["findings"]) >= 150
 
 
+def test_every_grave_finding_is_one(content: dict[str, Any]) -> None:
+    assert set(content["grave"]) <= content["findings"].keys()
+
+
 def test_every_region_near_another_is_one(content: dict[str, Any]) -> None:
     regions = content["regions"]
     assert all(near in regions for entry in regions.values() for near in entry["near"])

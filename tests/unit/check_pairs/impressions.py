@@ -279,5 +279,42 @@ _SOUND_THINGS: list[tuple[Ends, Ends]] = [
     ),
 ]
 
-FAULTY_IMPRESSIONS = [*_FAULTY_KINDS, *_FAULTY_THINGS]
-SOUND_IMPRESSIONS = [*_SOUND_KINDS, *_SOUND_THINGS]
+# An impression that calls all normal.
+_FAULTY_DISMISSALS: list[tuple[Ends, Ends, str]] = [
+    (
+        ("Consolidation in the right lower lobe.", "Normal chest radiograph."),
+        ("تصلد في الفص السفلي الأيمن.", "صورة صدر طبيعية."),
+        "NEGATION_MISMATCH",
+    ),
+    (
+        ("Small right pneumothorax.", "The study is unremarkable. No acute abnormality."),
+        ("استرواح صدر أيمن صغير.", "الدراسة طبيعية. لا يوجد اضطراب حاد."),
+        "NEGATION_MISMATCH",
+    ),
+]
+
+_SOUND_DISMISSALS: list[tuple[Ends, Ends]] = [
+    (
+        ("Old healed fracture of the left clavicle. The lungs are clear.", "Normal chest."),
+        ("كسر قديم ملتئم في الترقوة اليسرى. الرئتان صافيتان.", "الصدر طبيعي."),
+    ),
+    (
+        ("Mild scoliosis. The lungs are clear. No pneumothorax.", "Normal chest radiograph."),
+        ("جنف خفيف. الرئتان صافيتان. لا يوجد استرواح صدر.", "صورة صدر طبيعية."),
+    ),
+    (
+        ("A simple cyst in the left kidney.", "Normal abdominal ultrasound."),
+        ("كيسة بسيطة في الكلية اليسرى.", "تصوير البطن بالأمواج فوق الصوتية طبيعي."),
+    ),
+    (
+        ("The previous pneumonia has resolved.", "Normal chest radiograph."),
+        ("زالت ذات الرئة السابقة.", "صورة صدر طبيعية."),
+    ),
+    (
+        ("Small right pleural effusion.", "Small right collection of fluid. Heart normal."),
+        ("انصباب جنبي أيمن صغير.", "تجمع سائل أيمن صغير. القلب طبيعي."),
+    ),
+]
+
+FAULTY_IMPRESSIONS = [*_FAULTY_KINDS, *_FAULTY_THINGS, *_FAULTY_DISMISSALS]
+SOUND_IMPRESSIONS = [*_SOUND_KINDS, *_SOUND_THINGS, *_SOUND_DISMISSALS]
