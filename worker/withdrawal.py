@@ -190,9 +190,11 @@ def _sent_as(out: Sequence[tuple[Artifact, Draft]]) -> dict[str, Any]:
 
     Empty where nobody knows. What an older release sent says it in its documents only.
     """
-    kept = [artifact.sent_as for artifact, _ in out if artifact.sent_as]
-    if kept:
-        # An order may have come between two objects of one version.
+    newest = next((draft.id for artifact, draft in out if artifact.sent_as), None)
+    if newest is not None:
+        kept = [a.sent_as for a, draft in out if a.sent_as and draft.id == newest]
+        # An order may have come between two objects of one version; an older one may have been of
+        # another patient, and so its order.
         orders = (sent["order"] for sent in kept if OrderReference() != order_of(sent["order"]))
         return {"header": kept[0]["header"], "order": next(orders, kept[0]["order"])}
     for artifact, _ in out:

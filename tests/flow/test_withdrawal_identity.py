@@ -20,6 +20,7 @@ from harness.orders import ordered
 from harness.retained import age, purge
 from harness.scripted_web import ScriptedWeb
 from harness.withdrawals import sweep_and_deliver
+from pydicom.dataset import Dataset
 from sqlalchemy import update
 
 from core.errors import PermanentError
@@ -125,6 +126,33 @@ def test_a_withdrawal_that_waits_keeps_patient_and_order_whoever_comes(
         assert site.state() is State.FAILED
         draft, *withdrawn = ris.received
         assert [_said(message) for message in withdrawn] == [_said(draft)] * 2
+
+
+def _as_second_patient(image: Dataset) -> Dataset:
+    """Give an image, and with it a study of one, another patient's number."""
+    image.PatientID, image.PatientName, image.AccessionNumber = "P2", "Other^Patient", "ACC2"
+    return image
+
+
+def test_a_withdrawal_never_bears_the_order_of_the_patient_before(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film()
+        hear(site, ordered("NW|O1|F1", accession="ACC1"))
+        site.take_in(image)
+        site.deliver_due()
+        site.take_in(_as_second_patient(image))
+        site.deliver_due()
+        site.take_in(film(image.StudyInstanceUID, PatientID="P3", AccessionNumber="ACC3"))
+        sweep_and_deliver(site)
+
+        first, second, withdrawn = ris.received
+        assert [_said(m)["patient"] for m in (first, second)] == ["P1", "P2"]
+        assert _status(withdrawn) == "X"
+        assert _said(withdrawn) == _said(second)
+        assert _said(withdrawn)["placer"] == ""
 
 
 def test_where_nobody_knows_whom_a_draft_was_of_a_person_is_told_and_nothing_goes_out(
