@@ -55,6 +55,32 @@ def test_a_message_takes_away_what_it_says_is_null(site: Site) -> None:
     assert (row.placer_number, row.filler_number, row.scheduled_step_id) == ("O1", "F1", "S1")
 
 
+def test_a_corrected_accession_number_takes_an_order_from_the_study_of_the_one_before(
+    site: Site,
+) -> None:
+    first, second = film(), film(AccessionNumber="ACC2")
+    site.take_in(first)
+    hear(site, order(number="O1", study_uid=first.StudyInstanceUID))
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    hear(site, ordered("XO|O1", accession="ACC2", reason="^knee pain"))
+    assert states(site) == [(OrderState.WAITING, None)]
+    site.take_in(second)
+
+    (row,) = rows(site)
+    assert (row.accession_number, row.study_uid) == ("ACC2", "")
+    assert (row.state, row.study_id) == (OrderState.ATTACHED, 2)
+
+
+def test_a_message_with_the_same_accession_number_takes_no_study_from_an_order(site: Site) -> None:
+    image = film()
+    site.take_in(image)
+    hear(site, order(number="O1", study_uid=image.StudyInstanceUID, accession="ACC2"))
+    hear(site, ordered("XO|O1", accession="ACC2"))
+
+    (row,) = rows(site)
+    assert (row.state, row.study_uid) == (OrderState.ATTACHED, image.StudyInstanceUID)
+
+
 def placed(**fields: Any) -> bytes:
     places = {"procedure": 4, "provider": 16, "accession": 18}
     obr = {places[name]: value for name, value in fields.items()}
