@@ -15,7 +15,7 @@ SPINE = "spine"
 # Groups of the lexicon's places that say how large or of what kind something is, not where.
 _QUALITIES = (
     "change", "age", "nature", "extent", "healing", "limit", "outline", "balance", "fitness",
-    "steadiness",
+    "steadiness", "signal", "echo", "density",
 )  # fmt: skip
 _CODES = {"size": "SIZE_MISMATCH"} | dict.fromkeys(_QUALITIES, "QUALITY_MISMATCH")
 # What these tell is part of a finding's own words: "retrolisthesis".

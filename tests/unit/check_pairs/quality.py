@@ -21,6 +21,8 @@ from check_pairs.lookalikes import FAULTY_LOOKALIKES, SOUND_LOOKALIKES
 from check_pairs.negations import FAULTY_NEGATIONS, SOUND_NEGATIONS
 from check_pairs.normality import FAULTY_NORMALITY, SOUND_NORMALITY
 from check_pairs.numbers import FAULTY_NUMBERS, SOUND_NUMBERS
+from check_pairs.opposites import FAULTY_OPPOSITES, SOUND_OPPOSITES
+from check_pairs.pairs import FAULTY_PAIRS, SOUND_PAIRS
 from check_pairs.qualities import FAULTY_QUALITIES, SOUND_QUALITIES
 from check_pairs.resolution import FAULTY_RESOLUTION, SOUND_RESOLUTION
 from check_pairs.sections import AGREEING, CONTRADICTIONS
@@ -110,7 +112,8 @@ def faulty_cases() -> Iterator[Case]:
     ):
         yield from (_case(en, ar, code) for en, ar in pairs)
     for told in (
-        FAULTY_FIELDS, FAULTY_RESOLUTION, FAULTY_LOOKALIKES,
+        FAULTY_FIELDS, FAULTY_RESOLUTION, FAULTY_LOOKALIKES, FAULTY_OPPOSITES,
+        FAULTY_PAIRS,
     ):  # fmt: skip
         yield from (_case(en, ar, code) for en, ar, code in told)
     yield from (_case(en, ar, code, facts) for en, ar, facts, code in FAULTY_HEADERS)
@@ -123,7 +126,7 @@ def sound_cases() -> Iterator[Case]:
     for pairs in (
         SOUND_SIDES, SOUND_NUMBERS, SOUND_NEGATIONS, SOUND_REPORTS, SOUND_LEVELS, SOUND_PLACES,
         SOUND_FIELDS, SOUND_SIZES, SOUND_NORMALITY, SOUND_QUALITIES, SOUND_RESOLUTION,
-        SOUND_LOOKALIKES, FALSE_ALARMS,
+        SOUND_LOOKALIKES, SOUND_OPPOSITES, SOUND_PAIRS, FALSE_ALARMS,
     ):  # fmt: skip
         yield from (_case(en, ar) for en, ar in pairs)
     yield from (_case(en, ar, facts=facts) for en, ar, facts in SOUND_HEADERS)
