@@ -15,6 +15,7 @@ from typing import Any
 from check_pairs import NEUTRAL_AR, NEUTRAL_EN, Texts, arabic, english
 from check_pairs.fields import FAULTY_FIELDS, SOUND_FIELDS
 from check_pairs.forms import FAULTY_FORMS, SOUND_FORMS, Whole
+from check_pairs.grades import FAULTY_GRADES, SOUND_GRADES
 from check_pairs.headers import FAULTY_HEADERS, SOUND_HEADERS
 from check_pairs.levels import FAULTY_LEVELS, FAULTY_PLACES, SOUND_LEVELS, SOUND_PLACES
 from check_pairs.lookalikes import FAULTY_LOOKALIKES, SOUND_LOOKALIKES
@@ -112,7 +113,7 @@ def faulty_cases() -> Iterator[Case]:
     ):
         yield from (_case(en, ar, code) for en, ar in pairs)
     for told in (
-        FAULTY_FIELDS, FAULTY_RESOLUTION, FAULTY_LOOKALIKES, FAULTY_OPPOSITES,
+        FAULTY_FIELDS, FAULTY_RESOLUTION, FAULTY_LOOKALIKES, FAULTY_GRADES, FAULTY_OPPOSITES,
         FAULTY_PAIRS,
     ):  # fmt: skip
         yield from (_case(en, ar, code) for en, ar, code in told)
@@ -126,7 +127,7 @@ def sound_cases() -> Iterator[Case]:
     for pairs in (
         SOUND_SIDES, SOUND_NUMBERS, SOUND_NEGATIONS, SOUND_REPORTS, SOUND_LEVELS, SOUND_PLACES,
         SOUND_FIELDS, SOUND_SIZES, SOUND_NORMALITY, SOUND_QUALITIES, SOUND_RESOLUTION,
-        SOUND_LOOKALIKES, SOUND_OPPOSITES, SOUND_PAIRS, FALSE_ALARMS,
+        SOUND_LOOKALIKES, SOUND_GRADES, SOUND_OPPOSITES, SOUND_PAIRS, FALSE_ALARMS,
     ):  # fmt: skip
         yield from (_case(en, ar) for en, ar in pairs)
     yield from (_case(en, ar, facts=facts) for en, ar, facts in SOUND_HEADERS)
