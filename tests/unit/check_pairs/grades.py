@@ -59,6 +59,10 @@ FAULTY_GRADES = [
     ("Area 2 cm2.", "المساحة 2 سم.", "NUMBER_MISMATCH"),
 ]
 SOUND_GRADES = [
+    (
+        "New right lower lobe consolidation, not present on the previous examination.",
+        "تصلد جديد في الفص السفلي الأيمن لم يكن موجوداً في الفحص السابق.",
+    ),
     ("Stanford type A aortic dissection.", "تسلخ الأبهر من نوع ستانفورد A."),
     ("Stanford type A aortic dissection.", "تسلخ الأبهر من النمط أ حسب ستانفورد."),
     ("Stanford type B aortic dissection.", "تسلخ الأبهر ستانفورد ب."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 FAULTY_LOOKALIKES = [
+    ("No gallstones.", "حصيات مرارية غير مختلطة.", "NEGATION_MISMATCH"),
     (
         "The left costophrenic angle is sharp without effusion.",
         "عدم وضوح الزاوية الضلعية الحجابية اليسرى بسبب انصباب جنبي.",
@@ -36,6 +37,8 @@ FAULTY_LOOKALIKES = [
     ),
 ]
 SOUND_LOOKALIKES = [
+    ("Uncomplicated cholelithiasis.", "حصيات مرارية غير مختلطة."),
+    ("Unfused apophysis of the fifth metatarsal.", "نتوء غير ملتحم في مشط القدم الخامس."),
     ("Disc bulges, especially at L4-L5.", "انتفاخات قرصية لا سيما في L4-L5."),
     ("Multiple nodules, the largest measuring up to 8 mm.", "عقيدات متعددة لا يتجاوز أكبرها 8 مم."),
     ("Nodules, the largest not exceeding 8 mm.", "عقيدات لا يتجاوز أكبرها 8 مم."),

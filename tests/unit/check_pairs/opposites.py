@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 FAULTY_OPPOSITES = [
+    ("Fracture of the medial malleolus.", "كسر الكعب الجانبي.", "PLACE_MISMATCH"),
     ("Tear of the medial meniscus.", "تمزق الغضروف الهلالي الخارجي.", "PLACE_MISMATCH"),
     ("Fracture of the medial malleolus.", "كسر الكعب الخارجي.", "PLACE_MISMATCH"),
     ("Complete ACL tear.", "تمزق كامل في الرباط المتصالب الخلفي.", "PLACE_MISMATCH"),
