@@ -239,6 +239,7 @@ def _deny(
         "reason": reason,
         "next_attempt_at": at,
         "first_attempt_at": None,
+        "renewed_at": at,
         "lease_owner": None,
         "lease_until": None,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import exists, insert, select, tuple_, update
@@ -34,6 +35,7 @@ class StudyEntry:
         is_new: Nothing of it was taken yet.
         has_admitted: An image that may start a draft is or was among its objects.
         newest: The attributes that it got last from an object of this batch.
+        renumbered_at: When an object of this batch gave it another accession number.
         text_problems: What its timeline says of its text; None: not asked yet.
         harmless: Patient ID and issuer of objects that were found to make no conflict.
     """
@@ -42,6 +44,7 @@ class StudyEntry:
     is_new: bool
     has_admitted: bool
     newest: StudyHeader | None = None
+    renumbered_at: datetime | None = None
     text_problems: set[str] | None = None
     harmless: set[tuple[str, str]] = field(default_factory=set)
 
@@ -147,6 +150,10 @@ class IndexRows:
     def study(self, received: ReceivedInstance) -> StudyEntry:
         """Return an object's study."""
         return self._studies[received.study.study_uid]
+
+    def studies(self) -> Iterable[StudyEntry]:
+        """Return the studies of all objects."""
+        return self._studies.values()
 
     def content(self, received: ReceivedInstance) -> Content | None:
         """Return what is known of this very content; None where it is new."""

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import outbox, patients, store
+from core import ordering, outbox, patients, store
 from core.index_rows import ADMITTED_IMAGE, IndexRows, StudyEntry
 from core.lifecycle import DECIDED, Event, State
 from core.received import Admission, Outcome, ReceivedInstance
@@ -102,8 +102,15 @@ class _Batch:
         return Outcome.NOTED
 
     def finish(self) -> None:
-        """Write what is still in memory only."""
+        """Write what is still in memory only, and look for the orders of renumbered studies.
+
+        Of one that is RECEIVING, its completion does.
+        """
         self._rows.flush()
+        for study in self._rows.studies():
+            if study.renumbered_at is not None and study.row.state != State.RECEIVING:
+                at = study.renumbered_at
+                ordering.meet(self._session, study.row, at=at, actor=self._actor)
 
     def _note(self, event: str, study: StudyEntry, received: ReceivedInstance, **more: str) -> None:
         store.note(
@@ -121,7 +128,10 @@ class _Batch:
             if self._is_of_another_patient(study.row, received):
                 self._note("other_patient_noted", study, received, reason=_OTHER_PATIENT)
             else:
+                before = _accession(study.row)
                 _take_attributes(study.row, received)
+                if _accession(study.row) != before:
+                    study.renumbered_at = received.received_at
                 patients.identify(self._session, study.row)
             study.newest = received.study
         reason = received.text_problem
@@ -220,6 +230,10 @@ def _take_admission(study: StudyEntry, admission: Admission) -> None:
     if row.priority != _URGENT and (not study.has_admitted or admission.priority == _URGENT):
         row.priority = admission.priority
     study.has_admitted = True
+
+
+def _accession(study: Study) -> tuple[str, str]:
+    return study.accession_number, study.accession_issuer
 
 
 def _take_attributes(study: Study, received: ReceivedInstance) -> None:

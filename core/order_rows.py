@@ -127,6 +127,9 @@ def take(row: Order, order: PlaceOrder, *, message: int) -> None:
     for columns in _COLUMNS.values():
         if any(_contradicts(getattr(row, name), values.get(name, "")) for name in columns):
             gone.update(columns)
+    if _contradicts(row.accession_number, order.key.accession_number):
+        # The study that was named is the one of the number before, and would be found first.
+        gone.add("study_uid")
     for name, value in values.items():
         if value or name in gone:
             setattr(row, name, value)

@@ -1,10 +1,11 @@
 """Orders and the studies that they are for: placed, attached, never used for another patient.
 
 An order may come before, during or after the images. It is looked at when it comes, when a study
-is complete and when patients are merged. It finds its study by Study Instance UID, else by
-accession and issuer, else by scheduled procedure step, and is attached only if Patient ID
-and authority agree; an order whose study is another patient's stands as a CONFLICT. Where a study
-turns out to be another patient's, or of another accession number, its order is let go.
+is complete or gets another accession number, and when patients are merged. It finds its study by
+Study Instance UID, else by accession and issuer, else by scheduled procedure step, and is attached
+only if Patient ID and authority agree; an order whose study is another patient's stands as a
+CONFLICT. Where a study turns out to be another patient's, or of another accession number, its order
+is let go.
 """
 
 from __future__ import annotations
@@ -163,8 +164,8 @@ def _steps(session: Session, study: Study) -> set[str]:
 def meet(session: Session, study: Study, *, at: datetime, actor: str) -> None:
     """Look for what came before a study did: its orders, and a report that makes it needless.
 
-    To be called when it is complete, and again when its patient changes: an order of the patient
-    or the accession number that it had before is let go.
+    To be called when it is complete, and again when its patient or its accession number changes: an
+    order of the one that it had before is let go.
     """
     _let_go(session, study, at=at, actor=actor)
     keys = [Order.study_uid == study.study_uid]

@@ -341,6 +341,7 @@ def retry_parked(session: Session, study: int, *, at: datetime, actor: str) -> i
         delivery.state = DeliveryState.PENDING
         delivery.next_attempt_at = at
         delivery.first_attempt_at = None
+        delivery.renewed_at = at
         delivery.dismissed_at = None
         delivery.is_doubtful = False
         delivery.commitment_denials = 0

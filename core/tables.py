@@ -306,6 +306,8 @@ class Delivery(Base):
     created_at: Mapped[datetime]
     next_attempt_at: Mapped[datetime]
     first_attempt_at: Mapped[datetime | None]
+    # When a person retried it, or an archive denied it: its hours began anew.
+    renewed_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
     # The peer has the object, or may have it; a lost answer leaves it so, only a refusal does not.
     is_out: Mapped[bool] = mapped_column(default=False)

@@ -10,7 +10,7 @@ dcm4chee's hl7-order2dcm.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import UnreadableMessageError
@@ -50,7 +50,8 @@ FIELDS = {
     "filler number": ("ORC-3", "OBR-3"),
     "ordering provider": ("OBR-16", "ORC-12", "PV1-8"),
 }
-# What HL7's null takes away. Numbers tell orders apart: those stay.
+# What HL7's null takes away. Numbers tell orders apart: those stay. A person or a code has gone
+# where its name has: a null number beside a name takes nothing away.
 _REMOVABLE = {
     "study_uid": FIELDS["study instance uid"],
     "accession_number": FIELDS["accession number"],
@@ -58,8 +59,10 @@ _REMOVABLE = {
     "priority": FIELDS["priority"],
     "modality": FIELDS["modality"],
     "reason": FIELDS["reason"],
-    "ordering_provider": FIELDS["ordering provider"],
-    "procedure": ("OBR-4",),
+    "ordering_provider": tuple(
+        f"{place}.{part}" for place in FIELDS["ordering provider"] for part in (2, 1)
+    ),
+    "procedure": ("OBR-4.2", "OBR-4.1"),
     "patient_class": ("PV1-2",),
     "visit_number": ("PV1-19",),
 }
@@ -117,10 +120,16 @@ class _Group:
         """Return what stands at a place such as ``OBR-27.6``, on one line."""
         return clean(self._raw(place))
 
-    def is_null(self, place: str) -> bool:
-        """Tell whether a place, or the whole field that it is in, says that there is none."""
-        field_alone, _, _component = place.partition(".")
-        return NULL in {self._raw(place).strip(), self._raw(field_alone).strip()}
+    def is_null(self, places: Sequence[str]) -> bool:
+        """Tell whether the first of some places that says anything says that there is none."""
+        return next(filter(None, map(self._said, places)), "") == NULL
+
+    def _said(self, place: str) -> str:
+        """Return what stands at a place, as it came; where the whole field is null, that."""
+        name, _, numbers = place.partition("-")
+        segment = self.first(name)
+        whole = [] if segment is None else segment.repetitions(int(numbers.partition(".")[0]))
+        return NULL if [row.strip() for row in whole] == [NULL] else self._raw(place).strip()
 
     def _raw(self, place: str) -> str:
         name, _, numbers = place.partition("-")
@@ -247,9 +256,7 @@ def _order(group: _Group) -> PlaceOrder:
         priority=STAT if code in _STAT_CODES else ROUTINE,
         priority_code=code[:LONGEST_IDENTIFIER],
         modality=group.item("modality").upper()[:16],
-        removed=frozenset(
-            name for name, places in _REMOVABLE.items() if any(map(group.is_null, places))
-        ),
+        removed=frozenset(name for name, places in _REMOVABLE.items() if group.is_null(places)),
         is_cancelled=group.text("ORC-1").upper() in _CANCELLED
         or group.text("ORC-5").upper() in {"CA", "DC"},
     )

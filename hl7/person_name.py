@@ -66,10 +66,16 @@ def from_xpn(segment: Er7Segment, number: int) -> str:
 def from_xcn(segment: Er7Segment, number: int) -> tuple[str, str]:
     """Return the first person of a field of XCN: its number, and its name in DICOM form."""
     name = _to_group([segment.text(number, place) for place in (2, 3, 4, 6, 5)])
-    return one_line(segment.text(number)), name
+    return _filled(segment.text(number)), name
 
 
 def _to_group(parts: list[str]) -> str:
     """Return components as a group of DICOM; what would part groups or components goes."""
-    plain = [one_line(part.translate(_NO_DICOM))[:_LONGEST_PART] for part in parts]
-    return "^".join("" if part == '""' else part for part in plain).rstrip("^")
+    plain = [_filled(part.translate(_NO_DICOM))[:_LONGEST_PART] for part in parts]
+    return "^".join(plain).rstrip("^")
+
+
+def _filled(text: str) -> str:
+    """Return a text on one line; HL7's null says that there is none."""
+    line = one_line(text)
+    return "" if line == '""' else line

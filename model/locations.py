@@ -13,7 +13,11 @@ from model.words import Word
 
 SPINE = "spine"
 # Groups of the lexicon's places that say how large or of what kind something is, not where.
-_CODES = {"size": "SIZE_MISMATCH"} | dict.fromkeys(("change", "age", "nature"), "QUALITY_MISMATCH")
+_QUALITIES = (
+    "change", "age", "nature", "extent", "healing", "limit", "outline", "balance", "fitness",
+    "steadiness", "signal", "echo", "density",
+)  # fmt: skip
+_CODES = {"size": "SIZE_MISMATCH"} | dict.fromkeys(_QUALITIES, "QUALITY_MISMATCH")
 # What these tell is part of a finding's own words: "retrolisthesis".
 _WITHIN_FINDINGS = frozenset({"slip"})
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from core.report import Language
+from model.grades import letter_behind, places_of_grades, read_letters, read_roman
 from model.terms import Kind, Match, lexicon
 from model.words import Word, fold
 
 _NUMBER = re.compile(r"\d+(?:[.,٫٬]\d+)*")
 _MILLIMETRES = {"mm": 1, "cm": 10}
+_PERCENT_SIGNS = frozenset("%٪")
 _TIMES = frozenset({"week", "month", "year"})
 _RANGE_MARKS = frozenset({"x", "×", "to", "-", "–", "—", "الي", "في", "and", "or", "او", "و"})
 _TENS = frozenset(Decimal(n) for n in range(20, 100, 10))
 _COUNT = "count"
 _SPOKEN = frozenset({Kind.NUMBER, Kind.ORDINAL})
-# One is left out: the other language may leave it to the noun, and "I" is a word.
-_ROMAN = {"ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8, "ix": 9}
-# "IIIA": a stage's own letter.
-_ROMAN_NUMBER = re.compile(r"([ivx]+)[a-d]?")
+# What a letter without a number is worth, which nothing shows.
+_NO_VALUE = Decimal(0)
 # No measurement has more; a model in a loop may write a million.
 _MAX_DIGITS = 24
 
@@ -32,33 +32,48 @@ class Quantity:
     Attributes:
         unit: As the lexicon names it; lengths are in ``mm``; empty for a count.
         place: Which word of the sentence it is.
+        letter: Of a grade: the A of "stage IIIA". "Type A" has nothing else.
     """
 
     value: Decimal
     unit: str
     place: int
+    letter: str = ""
 
     @property
     def is_small(self) -> bool:
         """One or two things: often said by the noun, so never demanded of the other language."""
-        return self.value in (1, 2) and not self.unit
+        return self.value in (1, 2) and not self.unit and not self.letter
 
     @property
     def is_one(self) -> bool:
         """One thing, week, month or year, which a noun says without a number."""
-        return self.value == 1 and (not self.unit or self.unit in _TIMES)
+        is_plain = not self.unit and not self.letter
+        return self.value == 1 and (is_plain or self.unit in _TIMES)
 
     def __str__(self) -> str:
-        return f"{self.value.normalize():f} {self.unit}".strip()
+        number = f"{self.value.normalize():f}" if self.value or not self.letter else ""
+        return f"{number}{self.letter} {self.unit}".strip()
 
 
 def read_quantities(row: tuple[Word, ...], language: Language) -> tuple[Quantity, ...]:
     """Return the numbers of a sentence, in reading order."""
     known = lexicon(language)
     counted = known.starts(row, frozenset({Kind.UNIT, Kind.NUMBER, Kind.ORDINAL, Kind.PAIR}))
-    units = {m.start: m.name for m in counted.values() if m.term.kind is Kind.UNIT}
-    values = sorted(_values(row, counted) + _roman(row, language))
-    found = _with_units(row, values, units)
+    units = _units(row, counted)
+    grades = places_of_grades(row, language)
+    roman = read_roman(row, grades)
+    values = sorted(_values(row, counted) + [(place, value) for place, value, _ in roman])
+    letters = {place: letter_behind(row, place) for place, _ in values if place in grades}
+    letters |= {place: letter for place, _, letter in roman}
+    found = [
+        replace(quantity, letter=letters.get(quantity.place, ""))
+        for quantity in _with_units(row, values, units)
+    ]
+    found += [
+        Quantity(value=_NO_VALUE, unit="", place=place, letter=letter)
+        for place, letter in read_letters(row, grades)
+    ]
     taken = {place + 1 for place, _ in values}
     pairs = [m for m in counted.values() if m.term.kind is Kind.PAIR]
     ones = known.matches(row, frozenset({Kind.ONE}))
@@ -71,7 +86,16 @@ def _values(row: tuple[Word, ...], counted: dict[int, Match]) -> list[tuple[int,
     """Return (place of the last word, value) of each number; twenty and five are twenty-five."""
     values: list[tuple[int, Decimal]] = []
     spoken: set[int] = set()
+    # The 3 of "cm3".
+    of_units = {
+        index
+        for m in counted.values()
+        if m.term.kind is Kind.UNIT
+        for index in range(m.start, m.end)
+    }
     for index, word in enumerate(row):
+        if index in of_units:
+            continue
         match = counted.get(index)
         if _NUMBER.fullmatch(word.text):
             values += [(index, value) for value in _digits(word.text)]
@@ -84,21 +108,18 @@ def _values(row: tuple[Word, ...], counted: dict[int, Match]) -> list[tuple[int,
     return values
 
 
-def _roman(row: tuple[Word, ...], language: Language) -> list[tuple[int, Decimal]]:
-    """Return (place, value) of each Roman number behind a word such as "grade", or behind another.
+def _units(row: tuple[Word, ...], counted: dict[int, Match]) -> dict[int, str]:
+    """Return each unit by the place behind its number, a percent sign before it moved there."""
+    units = {m.start: m.name for m in counted.values() if m.term.kind is Kind.UNIT}
+    for place in range(len(row) - 1):
+        is_sign = place in units and row[place].text in _PERCENT_SIGNS
+        if is_sign and _is_number(row, place + 1) and not _is_number(row, place - 1):
+            units[place + 2] = units.pop(place)
+    return units
 
-    "IV contrast" is none.
-    """
-    behind = {m.end for m in lexicon(language).matches(row, frozenset({Kind.NUMBERED}))}
-    values: list[tuple[int, Decimal]] = []
-    for index, word in enumerate(row):
-        found = _ROMAN_NUMBER.fullmatch(fold(word.text))
-        if found is None or found[1] not in _ROMAN or index not in behind:
-            continue
-        values.append((index, Decimal(_ROMAN[found[1]])))
-        is_range = index + 1 < len(row) and fold(row[index + 1].text) in _RANGE_MARKS
-        behind |= {index + 1, index + 2} if is_range else {index + 1}
-    return values
+
+def _is_number(row: tuple[Word, ...], index: int) -> bool:
+    return index >= 0 and _NUMBER.fullmatch(row[index].text) is not None
 
 
 def _is_compound(first: Decimal, second: Decimal) -> bool:

@@ -60,7 +60,8 @@ class Word:
         text: As it stands in the text, in plain letters and digits.
         forms: What it may be looked up by.
         joins: It begins with the letter of an attached "and" (و).
-        is_glued: No space parts it from what stands before it: the 4 of "L4".
+        is_glued: No space parts it from the letter or digit before it: the 4 of "L4", the A of
+            "4A".
     """
 
     text: str
@@ -114,13 +115,14 @@ def _word(found: re.Match[str], language: Language) -> Word:
     if len(token) == 1 and _NO_SIDE.match(found.string, start):
         return Word(text=token, forms=frozenset())
     folded = fold(token)
+    is_glued = start > 0 and found.string[start - 1].isalnum()
     if language is Language.EN or not token[0].isalpha():
-        is_glued = start > 0 and found.string[start - 1].isalpha()
         return Word(text=token, forms=frozenset({folded}), is_glued=is_glued)
     return Word(
         text=token,
         forms=arabic_forms(folded),
         joins=folded.startswith("و") and len(folded) > _MIN_STEM,
+        is_glued=is_glued,
     )
 
 

@@ -52,8 +52,8 @@ def look(parts: Parts, delivery: Delivery) -> str:
         has_conflict = store.has_patient_conflict(session, draft.study_id)
     if has_conflict and draft.origin != Origin.WITHDRAWN:
         raise PatientConflictError(_CONFLICT)
-    if has_conflict:
-        keep_patient(parts, draft.id)
+    if draft.origin == Origin.WITHDRAWN:
+        keep_patient(parts, draft.id, has_conflict=has_conflict)
     with reading(parts.engine) as session:
         draft = session.get_one(Draft, delivery.draft_id)
         final = _final_report(parts, session, draft)

@@ -192,8 +192,8 @@ def _note_channel(
 ) -> datetime | None:
     """Note what a failure says of the destination; return since when this delivery waits for it.
 
-    None for one that was attempted before: its own first attempt counts, which an operator's retry
-    sets anew.
+    It waits while another one is tried in its place, but not from before it was made or was to be
+    sent again. None: the destination was there until now.
     """
     name = delivery.destination
     if not isinstance(error, PeerUnreachableError):
@@ -202,9 +202,7 @@ def _note_channel(
     failures, since = channels.failures(session, name)
     until = at + timedelta(seconds=_wait(parts, failures + 1))
     channels.fail(session, name, at=at, until=until)
-    if since is None or delivery.attempts > 1:
-        return None
-    return max(since, delivery.created_at)
+    return None if since is None else max(since, delivery.renewed_at or delivery.created_at)
 
 
 def _drop(parts: Parts, delivery: Delivery, reason: str) -> None:

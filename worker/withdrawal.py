@@ -1,8 +1,8 @@
 """Taking back drafts that stand with peers and are no longer to be read: `[withdrawal]`.
 
-A draft is taken back when its study ends without it: rejected, reported by somebody else, withheld
-or failed in a newer version, given to another patient. Where a newer version took its place, that
-version says so itself.
+A draft is taken back when its study ends without it: rejected, reported by somebody else, failed
+or withheld in a newer version, two patients in one study among it. Where a newer version took its
+place, that version says so itself, in its own patient's name.
 
 The sweep looks for such studies, so that no way to end one can forget it, and none is lost where a
 process dies in between. A report that a person signed is never taken back by us.
@@ -20,13 +20,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 
-from core import store, versions
+from core import patients, store, versions
 from core.database import reading, writing
 from core.errors import PatientConflictError
 from core.lifecycle import DECIDED, Origin, State
 from core.log import log
 from core.orders import OrderReference
-from core.report import ReportStatus, from_json, standing
+from core.report import Patient, ReportStatus, from_json, standing
 from core.tables import Artifact, Delivery, Draft, Study
 from dicom_node.header import read_header
 from worker.issuing import issue
@@ -117,12 +117,11 @@ def withdraw(session: Session, parts: Parts, study: Study) -> bool:
         return False
     at = parts.clock()
     changes: dict[str, Any] = {"against": draft.report_version}
-    if study.reason_code == _OTHER_PATIENT:
-        sent_as = _sent_as(out)
-        if not sent_as:
-            _tell_a_person(session, study, draft.report_version, at=at, actor=parts.name)
-            return False
-        changes |= sent_as
+    try:
+        changes |= _to_keep(session, study, out, has_conflict=study.reason_code == _OTHER_PATIENT)
+    except PatientConflictError:
+        _tell_a_person(session, study, draft.report_version, at=at, actor=parts.name)
+        return False
     withdrawn = issue(
         session,
         parts.settings,
@@ -149,23 +148,50 @@ def withdraw(session: Session, parts: Parts, study: Study) -> bool:
     return True
 
 
-def keep_patient(parts: Parts, withdrawal: int) -> None:
+def keep_patient(parts: Parts, withdrawal: int, *, has_conflict: bool) -> None:
     """Let a withdrawal bear the patient of what it takes back, whoever came into the study since.
 
-    The row of a study that a person decided on still names that patient.
+    Args:
+        parts: The worker's.
+        withdrawal: The report version that takes back.
+        has_conflict: The study's objects name different patients.
 
     Raises:
-        PatientConflictError: Nobody knows any more whom that was of.
+        PatientConflictError: They do, and nobody knows any more whom that was of.
     """
     with writing(parts.engine) as session:
         draft = session.get_one(Draft, withdrawal)
         study = store.get(session, draft.study_id, lock=True)
-        if "header" not in draft.changes and study.state not in DECIDED:
+        if "header" not in draft.changes:
             out = versions.objects_out(session, study.id, before=draft.report_version)
-            sent_as = _sent_as(out)
-            if not sent_as:
-                raise PatientConflictError(_UNKNOWN_PATIENT)
-            draft.changes = {**draft.changes, **sent_as}
+            draft.changes = {
+                **draft.changes,
+                **_to_keep(session, study, out, has_conflict=has_conflict),
+            }
+
+
+def _to_keep(
+    session: Session, study: Study, out: Sequence[tuple[Artifact, Draft]], *, has_conflict: bool
+) -> dict[str, Any]:
+    """Return what a withdrawal keeps of how objects were sent; empty: the study's row says it.
+
+    The row names the newest object's patient: all images may have come again under another number.
+    Where a person decided it names the patient of the decision, which may be of a later version.
+
+    Raises:
+        PatientConflictError: Two patients are in the study, and whom they were sent of is unknown.
+    """
+    sent_as = _sent_as(out)
+    is_in_doubt = has_conflict and study.state not in DECIDED
+    if is_in_doubt and not sent_as:
+        raise PatientConflictError(_UNKNOWN_PATIENT)
+    if is_in_doubt or (sent_as and _is_of_another(session, study, sent_as)):
+        return sent_as
+    return {}
+
+
+def _is_of_another(session: Session, study: Study, sent_as: dict[str, Any]) -> bool:
+    return patients.is_another(session, study, Patient(**sent_as["header"]["patient"]))
 
 
 def _holders(session: Session, study: int, out: Sequence[tuple[Artifact, Draft]]) -> set[str]:
@@ -190,9 +216,11 @@ def _sent_as(out: Sequence[tuple[Artifact, Draft]]) -> dict[str, Any]:
 
     Empty where nobody knows. What an older release sent says it in its documents only.
     """
-    kept = [artifact.sent_as for artifact, _ in out if artifact.sent_as]
-    if kept:
-        # An order may have come between two objects of one version.
+    newest = next((draft.id for artifact, draft in out if artifact.sent_as), None)
+    if newest is not None:
+        kept = [a.sent_as for a, draft in out if a.sent_as and draft.id == newest]
+        # An order may have come between two objects of one version; an older one may have been of
+        # another patient, and so its order.
         orders = (sent["order"] for sent in kept if OrderReference() != order_of(sent["order"]))
         return {"header": kept[0]["header"], "order": next(orders, kept[0]["order"])}
     for artifact, _ in out:

@@ -44,12 +44,15 @@ class Conversation:
     Attributes:
         images: The pictures' files, shown before the first question.
         language: None where the record does not say.
+        is_mirrored: The pictures are shown mirrored, and of the answers only the words that name a
+            side are learnt.
     """
 
     id: str
     images: tuple[Path, ...]
     turns: tuple[Turn, ...]
     language: Language | None = None
+    is_mirrored: bool = False
 
 
 class _Message(BaseModel):

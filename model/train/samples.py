@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from core.errors import TrainingDataError
 from model.prompts import END_OF_TURN, HEADER_END, HEADER_START, encode, encode_text
 from model.train.conversations import Conversation
+from model.train.exchange import exchanged
 from model.train.varied import varied
 from model.vision import ImageGeometry, to_pixel_values
 
@@ -29,11 +31,13 @@ class Sample:
         ids: The tokens.
         labels: The same where it is learnt, `IGNORED` elsewhere.
         pictures: Which pictures it shows.
+        is_mirrored: They are shown mirrored.
     """
 
     ids: tuple[int, ...]
     labels: tuple[int, ...]
     pictures: tuple[int, ...]
+    is_mirrored: bool = False
 
 
 def encode_conversation(
@@ -81,8 +85,19 @@ def encode_conversation(
                 labels[place : place + len(quoted)] = quoted
         answer = [*encode_text(tokenizer, turn.answer), end_of_turn]
         ids += answer
+        if said.is_mirrored:
+            other = encode_text(tokenizer, exchanged(turn.answer) or turn.answer)
+            answer = _where_they_differ(answer, [*other, end_of_turn])
         labels += answer
     return ids, labels
+
+
+def _where_they_differ(tokens: list[int], others: list[int]) -> list[int]:
+    """Return the tokens that are not the same in both; `IGNORED` in the others' places."""
+    kept = list(tokens)
+    for start, _, size in SequenceMatcher(a=tokens, b=others, autojunk=False).get_matching_blocks():
+        kept[start : start + size] = [IGNORED] * size
+    return kept
 
 
 class _Remembering:
@@ -149,7 +164,14 @@ class Samples:
                     f"{longest}."
                 )
             pictures = tuple(places[file] for file in said.images)
-            self._samples.append(Sample(ids=tuple(ids), labels=tuple(labels), pictures=pictures))
+            self._samples.append(
+                Sample(
+                    ids=tuple(ids),
+                    labels=tuple(labels),
+                    pictures=pictures,
+                    is_mirrored=said.is_mirrored,
+                )
+            )
         self._features_of: Callable[[torch.Tensor], torch.Tensor] | None = None
         # Of every picture (N, P*P, D), and which of them are computed. One piece of memory: with
         # thousands of small ones the allocator searches for a third of a step's time.
@@ -211,8 +233,10 @@ class Samples:
             ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
             labels[row, : len(sample.ids)] = torch.tensor(sample.labels)
         places = [place for sample in chosen for place in sample.pictures]
+        mirrored = [sample.is_mirrored for sample in chosen for _ in sample.pictures]
         if self._features_of is None or self._are_varied:
             pixels = self._pixels(places)
+            pixels[mirrored] = pixels[mirrored].flip(-1)
             if self._are_varied:
                 pixels = varied(pixels, np.random.default_rng(seed))
             return {"ids": ids, "labels": labels, "pixels": pixels}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from harness import ScriptedPacs, ScriptedRis, Site, Timing, abort, film, one_database
+from harness.commitment import deny_what_was_sent
 from servers import free_port
 
 from core import outbox
@@ -161,3 +162,50 @@ def test_a_failure_that_took_long_is_left_to_the_rows_own_retry(
 
         assert len(ris.received) == 1
         assert _states(site, 1) == [PENDING]
+
+
+# How long one waits for a destination that stays away
+
+
+@one_database
+def test_what_waits_behind_a_dead_destination_is_given_up_in_its_own_hours(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(ris={"main": free_port()})
+    site.take_in(film(PatientID="P1"))
+    site.deliver_due()
+    site.clock.advance(hours=10)
+    site.take_in(film(PatientID="P2"))
+    states = {}
+    for hours in range(10, 90, 4):
+        site.deliver_due()
+        states[hours] = _states(site, 2)
+        site.clock.advance(hours=4)
+
+    # One is attempted after the other, and each is given up after 72 hours of its own.
+    assert (states[70], states[74]) == ([PENDING, PENDING], [PARKED, PENDING])
+    assert (states[82], states[86]) == ([PARKED, PENDING], [PARKED, PARKED])
+    assert _attempts(site, 2) == [18, 3]
+
+
+@one_database
+def test_what_an_archive_denies_has_all_its_hours_though_it_could_not_be_reached_before(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedPacs() as pacs:
+        site = make_site(pacs={"main": pacs.port})
+        site.take_in(film())
+        site.deliver_due()
+    site.take_in(film())
+    site.deliver_due()
+    site.clock.advance(hours=71)
+    site.deliver_due()
+    site.clock.advance(hours=10)
+    deny_what_was_sent(site)
+
+    for hours in (71, 2):
+        site.deliver_due()
+        assert _states(site, 1) == [PENDING, PENDING]
+        site.clock.advance(hours=hours)
+    site.deliver_due()
+    assert _states(site, 1)[0] == PARKED

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from harness import ScriptedRis, Site, film, new_uid, one_database, report_object
-from harness.feed import hear, message, order, segment
+from harness.feed import final_report, hear, message, order, segment
 from harness.orders import WHOLE, ordered, rows, states
 from harness.retained import age, purge
 
-from core import ordering
+from core import ordering, store
 from core.database import reading
-from core.lifecycle import OrderState, State
+from core.lifecycle import Event, OrderState, State
 from hl7.er7 import parse
 
 pytestmark = one_database
@@ -53,6 +53,32 @@ def test_a_message_takes_away_what_it_says_is_null(site: Site) -> None:
     assert (row.priority, row.priority_code, row.indication) == ("routine", "", "")
     # What tells one order from another stays.
     assert (row.placer_number, row.filler_number, row.scheduled_step_id) == ("O1", "F1", "S1")
+
+
+def test_a_corrected_accession_number_takes_an_order_from_the_study_of_the_one_before(
+    site: Site,
+) -> None:
+    first, second = film(), film(AccessionNumber="ACC2")
+    site.take_in(first)
+    hear(site, order(number="O1", study_uid=first.StudyInstanceUID))
+    assert states(site) == [(OrderState.ATTACHED, 1)]
+    hear(site, ordered("XO|O1", accession="ACC2", reason="^knee pain"))
+    assert states(site) == [(OrderState.WAITING, None)]
+    site.take_in(second)
+
+    (row,) = rows(site)
+    assert (row.accession_number, row.study_uid) == ("ACC2", "")
+    assert (row.state, row.study_id) == (OrderState.ATTACHED, 2)
+
+
+def test_a_message_with_the_same_accession_number_takes_no_study_from_an_order(site: Site) -> None:
+    image = film()
+    site.take_in(image)
+    hear(site, order(number="O1", study_uid=image.StudyInstanceUID, accession="ACC2"))
+    hear(site, ordered("XO|O1", accession="ACC2"))
+
+    (row,) = rows(site)
+    assert (row.state, row.study_uid) == (OrderState.ATTACHED, image.StudyInstanceUID)
 
 
 def placed(**fields: Any) -> bytes:
@@ -102,6 +128,50 @@ def test_an_order_is_let_go_once_the_study_has_another_accession_number(
     ]
     result = parse(ris.received[-1])
     assert (result.text("ORC", 2), result.text("OBR", 18)) == ("O2", "ACC2")
+
+
+def test_an_order_is_let_go_once_anything_names_another_accession_number(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        hear(site, ordered("NW|O1|F1", accession="ACC1"), ordered("NW|O2|F2", accession="ACC2"))
+        image = film()
+        site.take_in(image)
+        unsigned = report_object(image.StudyInstanceUID, VerificationFlag="UNVERIFIED")
+        unsigned.AccessionNumber = "ACC2"
+        site.receive(unsigned)
+        assert states(site) == [(OrderState.WAITING, None), (OrderState.ATTACHED, 1)]
+        site.deliver_due()
+
+    result = parse(ris.received[-1])
+    found = (result.text("ORC", 2), result.text("ORC", 3), result.text("OBR", 18))
+    assert found == ("O2", "F2", "ACC2")
+
+
+def test_a_report_elsewhere_under_a_corrected_accession_number_makes_the_draft_needless(
+    site: Site,
+) -> None:
+    image = film()
+    site.take_in(image)
+    hear(site, final_report("ACC2"))
+    assert site.state() is State.IN_REVIEW
+    unsigned = report_object(image.StudyInstanceUID, VerificationFlag="UNVERIFIED")
+    unsigned.AccessionNumber = "ACC2"
+    site.receive(unsigned)
+
+    assert (site.state(), site.study().reason_code) == (State.IGNORED, "FINAL_ELSEWHERE")
+
+
+def test_of_a_signed_study_a_late_image_may_correct_the_accession_number(site: Site) -> None:
+    hear(site, ordered("NW|O1|F1", accession="ACC1"), ordered("NW|O2|F2", accession="ACC2"))
+    image = film()
+    site.take_in(image)
+    with site.writing() as session:
+        store.advance(session, store.get(session, 1), Event.SIGNED, at=site.clock())
+    site.receive(film(image.StudyInstanceUID, AccessionNumber="ACC2"))
+
+    assert states(site) == [(OrderState.WAITING, None), (OrderState.ATTACHED, 1)]
 
 
 def test_an_order_goes_to_the_study_that_it_names_once_that_comes(site: Site) -> None:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
+import pytest
 from harness import (
     ScriptedPacs,
     ScriptedRis,
     Site,
+    a_finding,
     film,
     film_of_another_patient,
     one_database,
     report_object,
 )
-from harness.feed import hear
+from harness.feed import final_report, hear, merge
 from harness.orders import ordered
 from harness.retained import age, purge
 from harness.scripted_web import ScriptedWeb
-from harness.withdrawals import sweep_and_deliver
+from harness.withdrawals import fail, sweep_and_deliver
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 from sqlalchemy import update
 
 from core.errors import PermanentError
@@ -27,9 +32,11 @@ from core.lifecycle import DeliveryState, Origin, State
 from core.tables import Artifact
 from hl7.ack import AckCode
 from hl7.er7 import parse
+from worker.signing import Reader, reject
 from worker.sweep import sweep_once
 
 pytestmark = one_database
+READER = Reader(name="Darwish^Mona", id="R7", account="mona")
 
 
 def _said(message: bytes) -> dict[str, str]:
@@ -125,6 +132,132 @@ def test_a_withdrawal_that_waits_keeps_patient_and_order_whoever_comes(
         assert site.state() is State.FAILED
         draft, *withdrawn = ris.received
         assert [_said(message) for message in withdrawn] == [_said(draft)] * 2
+
+
+def _as_second_patient(image: Dataset) -> Dataset:
+    """Give an image, and with it a study of one, another patient's number."""
+    image.PatientID, image.PatientName, image.AccessionNumber = "P2", "Other^Patient", "ACC2"
+    return image
+
+
+def test_a_withdrawal_never_bears_the_order_of_the_patient_before(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film()
+        hear(site, ordered("NW|O1|F1", accession="ACC1"))
+        site.take_in(image)
+        site.deliver_due()
+        site.take_in(_as_second_patient(image))
+        site.deliver_due()
+        site.take_in(film(image.StudyInstanceUID, PatientID="P3", AccessionNumber="ACC3"))
+        sweep_and_deliver(site)
+
+        first, second, withdrawn = ris.received
+        assert [_said(m)["patient"] for m in (first, second)] == ["P1", "P2"]
+        assert _status(withdrawn) == "X"
+        assert _said(withdrawn) == _said(second)
+        assert _said(withdrawn)["placer"] == ""
+
+
+def _fail(site: Site) -> None:
+    site.drafter.script.append(PermanentError("no"))
+
+
+def _withhold(site: Site) -> None:
+    site.drafter.script.append((a_finding(),))
+
+
+def _report_elsewhere(site: Site) -> None:
+    site.drafter.during = lambda: hear(site, final_report("ACC2", patient="P2"))
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        (_fail, State.FAILED),
+        (_withhold, State.WITHHELD),
+        (_report_elsewhere, State.IGNORED),
+    ],
+)
+def test_a_draft_is_taken_back_of_its_patient_though_all_images_came_again_as_anothers(
+    make_site: Callable[..., Site], end: Callable[[Site], None], state: State
+) -> None:
+    with ScriptedPacs() as pacs, ScriptedRis() as ris:
+        site = make_site(pacs={"main": pacs.port}, ris={"main": ris.port})
+        image = film()
+        hear(site, ordered("NW|O1|F1", accession="ACC1"))
+        site.take_in(image)
+        site.deliver_due()
+        hear(site, ordered("NW|O2|F2", patient="P2", accession="ACC2"))
+        end(site)
+        site.take_in(_as_second_patient(image))
+        sweep_and_deliver(site)
+
+        assert site.state() is state
+        draft, withdrawn = ris.received
+        assert (_status(draft), _status(withdrawn)) == ("R", "X")
+        assert _said(withdrawn) == _said(draft)
+        assert _said(draft)["patient"] == "P1"
+        assert [dcmread(BytesIO(c)).PatientID for c in pacs.received] == ["P1"] * 4
+
+
+def test_a_withdrawal_that_waits_keeps_its_patient_though_all_images_come_again_as_anothers(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        rules = '[[rules]]\nname = "films"\nmodality = ["CR"]\n'
+        site = make_site(ris={"main": ris.port}, rules=rules)
+        image = film()
+        hear(site, ordered("NW|O1|F1", accession="ACC1"))
+        site.take_in(image)
+        site.deliver_due()
+        hear(site, final_report("ACC1"))
+        sweep_once(site.parts)
+        # No rule admits it by now, so that it makes no new version.
+        image.Modality = "DX"
+        site.receive(_as_second_patient(image))
+        site.deliver_due()
+
+        assert site.study().patient_id == "P2"
+        draft, withdrawn = ris.received
+        assert _said(withdrawn) == _said(draft)
+
+
+def test_a_draft_is_taken_back_of_its_patient_though_a_later_one_of_another_is_rejected(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film()
+        hear(site, ordered("NW|O1|F1", accession="ACC1"))
+        site.take_in(image)
+        site.deliver_due()
+        # Nobody is sent the second version.
+        site.take_in(_as_second_patient(image))
+        reject(site.parts, 1, version=2, reader=READER, reason="bad")
+        sweep_and_deliver(site)
+
+        draft, withdrawn = ris.received
+        assert (_status(draft), _status(withdrawn)) == ("R", "X")
+        assert _said(withdrawn) == _said(draft)
+
+
+def test_a_withdrawal_bears_the_number_that_the_patients_was_merged_into(
+    make_site: Callable[..., Site],
+) -> None:
+    with ScriptedRis() as ris:
+        site = make_site(ris={"main": ris.port})
+        image = film()
+        site.take_in(image)
+        site.deliver_due()
+        hear(site, merge("P1", "P9"))
+        fail(site, image)
+        sweep_and_deliver(site)
+
+        draft, withdrawn = ris.received
+        assert (_said(draft)["patient"], _said(withdrawn)["patient"]) == ("P1", "P9")
 
 
 def test_where_nobody_knows_whom_a_draft_was_of_a_person_is_told_and_nothing_goes_out(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from io import BytesIO
 
 import pytest
@@ -15,6 +14,7 @@ from harness import (
     film,
     one_database,
 )
+from harness.commitment import deny_what_was_sent
 from harness.scripted_pacs import abort
 from harness.withdrawals import (
     come_from_another_patient,
@@ -28,7 +28,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from servers import free_port
 
-from core import confirmation, outbox, store
+from core import outbox, store
 from core.lifecycle import DeliveryState
 from core.report import Language
 from hl7.ack import AckCode
@@ -50,17 +50,6 @@ def pacs() -> Iterator[ScriptedPacs]:
 # An archive has the draft, though it never said so, or took its yes back
 
 
-def _deny(site: Site) -> None:
-    """Let the archive deny its commitment to all that it was sent."""
-    uid, until = confirmation.new_transaction_uid(), site.clock() + timedelta(hours=1)
-    with site.writing() as session:
-        sent = [row for row in outbox.deliveries_of(session, 1) if row[0].state == SENT]
-        confirmation.claim(session, sent, transaction_uid=uid, until=until)
-    with site.writing() as session:
-        denied = {artifact.uid: "0112 no such object instance" for _, artifact in sent}
-        confirmation.settle(session, uid, committed=(), denied=denied, at=site.clock(), actor="x")
-
-
 def _lose_the_answer(site: Site, pacs: ScriptedPacs) -> None:
     pacs.script(abort)
     site.deliver_due()
@@ -79,7 +68,7 @@ def _lose_the_answers_until_given_up(site: Site, pacs: ScriptedPacs) -> None:
 def _deny_what_was_sent(site: Site, pacs: ScriptedPacs) -> None:
     del pacs
     site.deliver_due()
-    _deny(site)
+    deny_what_was_sent(site)
 
 
 def _retry_what_was_parked(site: Site, pacs: ScriptedPacs) -> None:
@@ -226,7 +215,7 @@ def test_what_is_denied_after_a_purge_is_not_sent_anew(
     sweep_and_deliver(site)
     rows = site.deliveries()
     _age_and_purge(site)
-    _deny(site)
+    deny_what_was_sent(site)
 
     assert site.are_all(SENT)
     assert len(site.deliveries()) == len(rows)

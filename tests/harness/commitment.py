@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -13,9 +14,10 @@ from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
 from sqlalchemy import select
 
+from core import confirmation, outbox
 from core.commitments import count_commitments
 from core.database import reading
-from core.lifecycle import CommitmentState
+from core.lifecycle import CommitmentState, DeliveryState
 from core.settings_tls import SenderTlsSettings
 from core.tables import Commitment, Instance
 from dicom_node.commitment import CommitmentService
@@ -288,3 +290,15 @@ def send_report(site: Site, report: CommitmentReport, *, calling: str = ARCHIVE)
             report.to_dataset(), report.event_type, SOP_CLASS_UID, SOP_INSTANCE_UID
         )
         return int(status.Status)
+
+
+def deny_what_was_sent(site: Site, study: int = 1) -> None:
+    """Let the archive deny its commitment to all that it was sent of a study."""
+    uid, until = confirmation.new_transaction_uid(), site.clock() + timedelta(hours=1)
+    with site.writing() as session:
+        rows = outbox.deliveries_of(session, study)
+        sent = [row for row in rows if row[0].state == DeliveryState.SENT]
+        confirmation.claim(session, sent, transaction_uid=uid, until=until)
+    with site.writing() as session:
+        denied = {artifact.uid: "0112 no such object instance" for _, artifact in sent}
+        confirmation.settle(session, uid, committed=(), denied=denied, at=site.clock(), actor="x")

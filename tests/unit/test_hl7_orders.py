@@ -76,6 +76,56 @@ def test_the_page_names_the_fields_that_the_code_reads() -> None:
         assert f"`{kind}`" in page
 
 
+@pytest.mark.parametrize(
+    ("fields", "removed"),
+    [
+        ({27: '""'}, {"priority"}),
+        # A part of a field that is null says nothing of its other parts.
+        ({27: '""^^^20240101'}, set()),
+        ({27: '""^^^20240101^^S'}, set()),
+        ({27: '1^^^^^""'}, {"priority"}),
+        ({31: '""^cough'}, set()),
+        ({31: '""'}, {"reason"}),
+        ({31: '""^""'}, {"reason"}),
+        # The first field that says anything counts, as it does for what an item is.
+        ({13: "cough", 31: '""'}, {"reason"}),
+        ({13: '""', 31: "^cough"}, set()),
+        ({13: '""'}, {"reason"}),
+        ({16: '""'}, {"ordering_provider"}),
+        ({16: '""^Roe^Al'}, set()),
+        ({4: '""'}, {"procedure"}),
+        ({4: '""^Chest'}, set()),
+    ],
+)
+def test_null_takes_away_what_the_first_field_that_says_anything_takes(
+    fields: dict[int, str], removed: set[str]
+) -> None:
+    (order,) = read_instructions(message("ORM^O01", PID, "ORC|SC|1", seg("OBR", fields)))
+
+    assert isinstance(order, PlaceOrder)
+    assert order.removed == removed
+
+
+@pytest.mark.parametrize(
+    ("provider", "expected"),
+    [
+        ('""', ("12", "Doe^Jo")),
+        ('""^""', ("12", "Doe^Jo")),
+        (' "" ', ("12", "Doe^Jo")),
+        ("", ("12", "Doe^Jo")),
+        ('""^Roe^Al', ("", "Roe^Al")),
+        ('7^""', ("7", "")),
+    ],
+)
+def test_a_provider_that_is_null_is_nobody(provider: str, expected: tuple[str, str]) -> None:
+    content = message("ORM^O01", PID, seg("ORC", {1: "NW", 2: "1", 12: "12^Doe^Jo"}))
+    (order,) = read_instructions(content + seg("OBR", {16: provider}).encode() + b"\r")
+
+    assert isinstance(order, PlaceOrder)
+    reference = order.reference
+    assert (reference.ordering_provider_id, reference.ordering_provider) == expected
+
+
 def test_a_final_report_elsewhere_is_noted_with_its_impression() -> None:
     content = message(
         "ORU^R01^ORU_R01",

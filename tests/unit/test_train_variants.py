@@ -16,9 +16,10 @@ from model.agreement import compare_languages
 from model.prompts import Task, question
 from model.statements import read_statements
 from model.train.conversations import Conversation, Turn
-from model.train.samples import Samples
+from model.train.exchange import exchanged
+from model.train.samples import IGNORED, Samples
 from model.train.toy import GEOMETRY, build_tokenizer
-from model.train.variants import exchanged, variants_of
+from model.train.variants import variants_of
 from model.train.varied import varied
 
 CONTEXT = DraftContext(modality="DX")
@@ -63,35 +64,6 @@ TRANSLATIONS = (
     about(ENGLISH, ARABIC, name="a"),
     about(OTHER_ENGLISH, OTHER_ARABIC, name="b"),
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("Right lung. LEFT hip; left", "Left lung. RIGHT hip; right"),
-        ("Shift to the right, leftward.", "Shift to the left, rightward."),
-        ("انصباب أيمن في الرئة اليسرى", "انصباب أيسر في الرئة اليمنى"),
-        ("إلى اليمين وباليسار وللأيمن", "إلى اليسار وباليمين وللأيسر"),
-        ("right chest pain; ألم في الركبة اليمنى", "left chest pain; ألم في الركبة اليسرى"),
-        ("The mass is left-sided.", "The mass is right-sided."),
-        ("Bilateral effusions, bright T2.", "Bilateral effusions, bright T2."),
-        ("No acute abnormality.", "No acute abnormality."),
-    ],
-)
-def test_right_and_left_are_exchanged_and_nothing_else(text: str, wanted: str) -> None:
-    assert exchanged(text) == wanted
-    assert exchanged(wanted) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("RUL nodule.", "Mass in the lingula.", "Rt. effusion.", "عقيدة في اللسينة."),
-        "The drain was left in the right pleura.",
-    ],
-)
-def test_a_side_in_other_words_and_a_verb_are_left_alone(text: str) -> None:
-    assert exchanged(text) is None
 
 
 def test_sentences_of_a_translation_move_with_their_counterparts() -> None:
@@ -153,8 +125,82 @@ def test_the_seed_settles_the_variants_and_every_one_has_a_name_of_its_own() -> 
     assert made != variants_of(data, 6, 2)
     names = [one.id for one in (*data, *made)]
     assert len(set(names)) == len(names)
-    assert not [one for one in made if one.id.startswith("c")]
     assert variants_of(data, 0, 1) == []
+
+
+def test_a_summary_and_its_report_have_findings_left_out_or_on_the_other_side() -> None:
+    source = "Findings:\nRight pleural effusion. Bones: left rib fracture."
+    answer = "Chest: right pleural effusion, left rib fracture."
+
+    made = variants_of([about(source, answer, name="a", task=Task.SUMMARY_EN)], 40, 1)
+
+    effusion, fracture = "{} pleural effusion", "{} rib fracture"
+    sides = ("right", "left")
+    wanted = {f"Chest: {finding.format(s)}." for finding in (effusion, fracture) for s in sides}
+    wanted |= {
+        f"Chest: {effusion.format(one)}, {fracture.format(other)}."
+        for one in sides
+        for other in sides
+    }
+    assert {one.turns[0].answer for one in made} == wanted - {answer}
+    for one in made:
+        said = read_statements(one.turns[0].answer, Language.EN).sides
+        assert read_statements(quoted(one).partition("\n")[2], Language.EN).sides == said
+
+
+def test_what_only_a_summary_names_is_exchanged_with_all_the_rest_or_left_out() -> None:
+    summary = about(
+        "Right pleural effusion.",
+        "Right effusion, left rib fracture.",
+        name="a",
+        task=Task.SUMMARY_EN,
+    )
+    made = variants_of([summary], 12, 1)
+    assert {one.turns[0].answer for one in made} == {
+        "Left effusion, right rib fracture.",
+        "Right effusion.",
+        "Left effusion.",
+    }
+
+
+def test_what_is_seen_is_told_of_the_mirrored_picture_once() -> None:
+    data = [
+        look("Left effusion.", name="a", asked="Context: left chest pain.\nWhat is seen?"),
+        look("No effusion.", name="b"),
+        look("RUL nodule.", name="c"),
+    ]
+    (made,) = variants_of(data, 4, 1)
+    assert made.is_mirrored
+    assert made.images == data[0].images
+    assert made.turns == (
+        Turn(question="Context: right chest pain.\nWhat is seen?", answer="Right effusion."),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "sides"),
+    [
+        ("Left lung: mass. Heart: enlarged. Drain on the right.", "Left right"),
+        ("الرئة اليمنى: كتلة. القلب: متضخم.", " اليمنى"),
+    ],
+)
+def test_of_a_mirrored_picture_only_the_sides_are_learnt(
+    tmp_path: Path, answer: str, sides: str
+) -> None:
+    pixels = np.zeros((20, 20), dtype=np.uint8)
+    pixels[:, :5] = 255
+    Image.fromarray(pixels).save(tmp_path / "1.png")
+    plain = replace(look(answer), images=(tmp_path / "1.png",))
+    tokenizer = build_tokenizer()
+    data = Samples(tokenizer, [plain, replace(plain, is_mirrored=True)], GEOMETRY, longest=300)
+
+    both = data.batch([0, 1], 0)
+
+    learnt = both["labels"][1][both["labels"][1] != IGNORED]
+    assert tokenizer.decode(learnt) == sides
+    assert torch.equal(both["ids"][0], both["ids"][1])
+    assert torch.equal(both["pixels"][0].flip(-1), both["pixels"][1])
+    assert not torch.equal(both["pixels"][0], both["pixels"][1])
 
 
 def test_several_questions_have_no_variants() -> None:

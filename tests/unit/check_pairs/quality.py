@@ -15,13 +15,18 @@ from typing import Any
 from check_pairs import NEUTRAL_AR, NEUTRAL_EN, Texts, arabic, english
 from check_pairs.fields import FAULTY_FIELDS, SOUND_FIELDS
 from check_pairs.forms import FAULTY_FORMS, SOUND_FORMS, Whole
+from check_pairs.grades import FAULTY_GRADES, SOUND_GRADES
 from check_pairs.headers import FAULTY_HEADERS, SOUND_HEADERS
 from check_pairs.impressions import FAULTY_IMPRESSIONS, SOUND_IMPRESSIONS, Ends
 from check_pairs.levels import FAULTY_LEVELS, FAULTY_PLACES, SOUND_LEVELS, SOUND_PLACES
+from check_pairs.lookalikes import FAULTY_LOOKALIKES, SOUND_LOOKALIKES
 from check_pairs.negations import FAULTY_NEGATIONS, SOUND_NEGATIONS
 from check_pairs.normality import FAULTY_NORMALITY, SOUND_NORMALITY
 from check_pairs.numbers import FAULTY_NUMBERS, SOUND_NUMBERS
+from check_pairs.opposites import FAULTY_OPPOSITES, SOUND_OPPOSITES
+from check_pairs.pairs import FAULTY_PAIRS, SOUND_PAIRS
 from check_pairs.qualities import FAULTY_QUALITIES, SOUND_QUALITIES
+from check_pairs.resolution import FAULTY_RESOLUTION, SOUND_RESOLUTION
 from check_pairs.sections import AGREEING, CONTRADICTIONS
 from check_pairs.sentences import SOUND_REPORTS
 from check_pairs.sides import FAULTY_SIDES, SOUND_SIDES
@@ -112,7 +117,11 @@ def faulty_cases() -> Iterator[Case]:
         ("QUALITY_MISMATCH", FAULTY_QUALITIES),
     ):
         yield from (_case(en, ar, code) for en, ar in pairs)
-    yield from (_case(en, ar, code) for en, ar, code in FAULTY_FIELDS)
+    for told in (
+        FAULTY_FIELDS, FAULTY_RESOLUTION, FAULTY_LOOKALIKES, FAULTY_GRADES, FAULTY_OPPOSITES,
+        FAULTY_PAIRS,
+    ):  # fmt: skip
+        yield from (_case(en, ar, code) for en, ar, code in told)
     yield from (_case(en, ar, code, facts) for en, ar, facts, code in FAULTY_HEADERS)
     yield from (Case(in_english=en, in_arabic=ar, code=code) for en, ar, code in CONTRADICTIONS)
     yield from (_ended(en, ar, code) for en, ar, code in FAULTY_IMPRESSIONS)
@@ -123,7 +132,8 @@ def sound_cases() -> Iterator[Case]:
     """Yield every sound case, known false alarms included."""
     for pairs in (
         SOUND_SIDES, SOUND_NUMBERS, SOUND_NEGATIONS, SOUND_REPORTS, SOUND_LEVELS, SOUND_PLACES,
-        SOUND_FIELDS, SOUND_SIZES, SOUND_NORMALITY, SOUND_QUALITIES, FALSE_ALARMS,
+        SOUND_FIELDS, SOUND_SIZES, SOUND_NORMALITY, SOUND_QUALITIES, SOUND_RESOLUTION,
+        SOUND_LOOKALIKES, SOUND_GRADES, SOUND_OPPOSITES, SOUND_PAIRS, FALSE_ALARMS,
     ):  # fmt: skip
         yield from (_case(en, ar) for en, ar in pairs)
     yield from (_case(en, ar, facts=facts) for en, ar, facts in SOUND_HEADERS)

@@ -1,0 +1,118 @@
+"""Parts that have a counterpart beside them, and how bright something is on a picture."""
+
+from __future__ import annotations
+
+FAULTY_OPPOSITES = [
+    ("Fracture of the medial malleolus.", "كسر الكعب الجانبي.", "PLACE_MISMATCH"),
+    ("Tear of the medial meniscus.", "تمزق الغضروف الهلالي الخارجي.", "PLACE_MISMATCH"),
+    ("Fracture of the medial malleolus.", "كسر الكعب الخارجي.", "PLACE_MISMATCH"),
+    ("Complete ACL tear.", "تمزق كامل في الرباط المتصالب الخلفي.", "PLACE_MISMATCH"),
+    (
+        "Central line tip in the SVC.",
+        "طرف القسطرة المركزية في الوريد الأجوف السفلي.",
+        "PLACE_MISMATCH",
+    ),
+    (
+        "Acute MCA infarct on the left.",
+        "احتشاء حاد في منطقة الشريان المخي الخلفي الأيسر.",
+        "PLACE_MISMATCH",
+    ),
+    (
+        "Aneurysm of the ascending aorta measuring 5 cm.",
+        "أم دم في الأبهر النازل بقياس 5 سم.",
+        "PLACE_MISMATCH",
+    ),
+    (
+        "Stenosis of the right internal carotid artery.",
+        "تضيق في الشريان السباتي الخارجي الأيمن.",
+        "PLACE_MISMATCH",
+    ),
+    (
+        "Full-thickness tear of the supraspinatus tendon.",
+        "تمزق كامل السماكة في وتر تحت الشوكة.",
+        "PLACE_MISMATCH",
+    ),
+    ("Fracture of the lunate.", "كسر في العظم الزورقي.", "PLACE_MISMATCH"),
+    ("Fracture of the greater tuberosity.", "كسر في الحديبة الصغيرة.", "PLACE_MISMATCH"),
+    (
+        "T2 hyperintense lesion in the liver.",
+        "آفة منخفضة الإشارة على T2 في الكبد.",
+        "QUALITY_MISMATCH",
+    ),
+    ("Hypoechoic nodule.", "عقيدة مفرطة الصدى.", "QUALITY_MISMATCH"),
+    ("Fracture of the lesser trochanter.", "كسر في المدور الكبير.", "PLACE_MISMATCH"),
+    (
+        "Infarct in the anterior cerebral artery territory.",
+        "احتشاء في منطقة الشريان المخي المتوسط.",
+        "PLACE_MISMATCH",
+    ),
+    ("LCL sprain.", "التواء الرباط الجانبي الداخلي.", "PLACE_MISMATCH"),
+    ("Hypodense lesion in the liver.", "آفة كبدية عالية الكثافة.", "QUALITY_MISMATCH"),
+    ("Mass in the ascending colon.", "كتلة في القولون النازل.", "PLACE_MISMATCH"),
+    ("Anechoic lesion.", "آفة مفرطة الصدى.", "QUALITY_MISMATCH"),
+    (
+        "Partial-thickness tear of the supraspinatus.",
+        "تمزق كامل السماكة في وتر فوق الشوكة.",
+        "QUALITY_MISMATCH",
+    ),
+    ("PCL tear.", "تمزق الرباط الصليبي الأمامي.", "PLACE_MISMATCH"),
+    ("Decreased bone density.", "زيادة كثافة العظام.", "QUALITY_MISMATCH"),
+]
+SOUND_OPPOSITES = [
+    ("Tear of the medial meniscus.", "تمزق الغضروف الهلالي الداخلي."),
+    ("Tear of the lateral meniscus.", "تمزق الغضروف الهلالي الوحشي."),
+    ("Fracture of the medial malleolus.", "كسر الكعب الداخلي."),
+    (
+        "Fracture of the lateral malleolus with internal fixation.",
+        "كسر الكعب الخارجي مع تثبيت داخلي.",
+    ),
+    ("Complete ACL tear.", "تمزق كامل في الرباط المتصالب الأمامي."),
+    (
+        "Complete ACL tear with bone contusion of the posterior tibia.",
+        "تمزق كامل في الرباط الصليبي الأمامي مع كدمة عظمية في خلف الظنبوب.",
+    ),
+    ("Central line tip in the SVC.", "طرف القسطرة المركزية في الوريد الأجوف العلوي."),
+    (
+        "Central line tip in the lower SVC.",
+        "طرف القسطرة المركزية في الجزء السفلي من الوريد الأجوف العلوي.",
+    ),
+    ("IVC filter in place.", "مرشح الوريد الأجوف السفلي في مكانه."),
+    ("Acute left MCA infarct.", "احتشاء حاد في منطقة الشريان المخي المتوسط الأيسر."),
+    (
+        "Acute infarct in the left middle cerebral artery territory.",
+        "احتشاء حاد في منطقة الشريان الدماغي الأوسط الأيسر.",
+    ),
+    ("Aneurysm of the ascending aorta measuring 5 cm.", "أم دم في الأبهر الصاعد بقياس 5 سم."),
+    ("Stenosis of the right internal carotid artery.", "تضيق في الشريان السباتي الباطن الأيمن."),
+    ("Stenosis of the right external carotid artery.", "تضيق في الشريان السباتي الظاهر الأيمن."),
+    ("Full-thickness tear of the supraspinatus tendon.", "تمزق كامل السماكة في وتر فوق الشوكة."),
+    ("Tear of the infraspinatus tendon.", "تمزق في وتر العضلة تحت الشوكة."),
+    ("Supraspinatus tendinopathy.", "اعتلال الوتر فوق الشوكي."),
+    ("Fracture of the lunate.", "كسر في العظم الهلالي."),
+    ("Scapholunate ligament tear of the wrist.", "تمزق الرباط الزورقي الهلالي في الرسغ."),
+    ("Fracture of the greater tuberosity.", "كسر في الحديبة الكبيرة."),
+    ("Fracture of the greater trochanter.", "كسر في المدور الكبير."),
+    ("T2 hyperintense lesion in the liver.", "آفة عالية الإشارة على T2 في الكبد."),
+    ("Lesion with increased signal on T2.", "آفة مع ارتفاع الإشارة على T2."),
+    ("Hypoechoic nodule.", "عقيدة ناقصة الصدى."),
+    ("Hyperechoic nodule.", "عقيدة مفرطة الصدى."),
+    ("Anechoic cyst.", "كيسة لا صدوية."),
+    ("Anechoic cyst.", "كيسة خالية من الصدى."),
+    ("Anechoic cyst.", "كيسة عديمة الصدى."),
+    ("Hypodense lesion in the liver.", "آفة كبدية منخفضة الكثافة."),
+    ("Hyperdense lesion.", "آفة عالية الكثافة."),
+    ("Mass in the descending colon.", "كتلة في القولون النازل."),
+    (
+        "Lesion hypointense on T1 and hyperintense on T2.",
+        "آفة منخفضة الإشارة على T1 ومرتفعة الإشارة على T2.",
+    ),
+    ("MCL sprain.", "التواء الرباط الجانبي الأنسي."),
+    (
+        "Subacromial bursitis and subscapularis tear.",
+        "التهاب الجراب تحت الأخرم وتمزق وتر تحت الكتف.",
+    ),
+    ("Echogenic liver.", "كبد ذو صدى مرتفع."),
+    ("Dilated common femoral vein.", "توسع الوريد الفخذي المشترك."),
+    ("Increased bone density.", "زيادة كثافة العظام."),
+    ("Increased signal on T2.", "زيادة الإشارة على T2."),
+]

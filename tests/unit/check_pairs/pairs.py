@@ -1,0 +1,60 @@
+"""Both sides by a dual, both of two things, and sides in an abbreviation."""
+
+from __future__ import annotations
+
+FAULTY_PAIRS = [
+    ("Both adrenal glands are enlarged.", "الغدة الكظرية اليمنى متضخمة.", "SIDE_MISMATCH"),
+    ("Fracture of the left radius.", "كسور في كل من الكعبرة والزند الأيمن.", "SIDE_MISMATCH"),
+    (
+        "RUQ pain with gallbladder wall thickening.",
+        "تسمك جدار المرارة مع ألم في الربع العلوي الأيسر.",
+        "SIDE_MISMATCH",
+    ),
+    ("LV enlargement.", "ضخامة البطين الأيمن.", "SIDE_MISMATCH"),
+    ("RUQ collection.", "تجمع في الربع السفلي الأيمن.", "PLACE_MISMATCH"),
+    ("Stenosis of the RCA.", "تضيق الشريان التاجي الأيسر.", "SIDE_MISMATCH"),
+    ("LAD stenosis.", "تضيق الشريان الأمامي النازل الأيمن.", "SIDE_MISMATCH"),
+    ("Bilateral pacemaker leads.", "أسلاك الناظمة ثنائية القطب.", "SIDE_MISMATCH"),
+    (
+        "Right maxillary sinus mucosal thickening.",
+        "تسمك مخاطي في الجيبين الفكيين.",
+        "SIDE_MISMATCH",
+    ),
+    ("Left foraminal narrowing.", "تضيق في الثقبتين العصبيتين.", "SIDE_MISMATCH"),
+]
+SOUND_PAIRS = [
+    ("Both adrenal glands are normal.", "الغدتان الكظريتان طبيعيتان."),
+    ("Mucosal thickening in both maxillary sinuses.", "تسمك مخاطي في الجيبين الفكيين."),
+    ("Bilateral foraminal narrowing at L4-L5.", "تضيق الثقبتين العصبيتين في L4-L5."),
+    ("Both lobes of the thyroid are normal.", "فصي الغدة الدرقية طبيعيان."),
+    ("Both lobes of the thyroid are normal.", "فصا الغدة الدرقية طبيعيان."),
+    ("Sclerosis of both sacroiliac joints.", "تصلب في المفصلين العجزيين الحرقفيين."),
+    ("Plaques in both internal carotid arteries.", "لويحات في الشريانين السباتيين الباطنين."),
+    ("Both femoral heads are normal.", "رأسا الفخذين طبيعيان."),
+    ("Fractures of both the radius and ulna.", "كسور في كل من الكعبرة والزند."),
+    ("Fracture of both bones of the right forearm.", "كسر في كلا عظمي الساعد الأيمن."),
+    ("Fracture of both bones of the right forearm.", "كسر في عظمي الساعد الأيمن."),
+    ("Dual-chamber pacemaker in place.", "ناظمة قلبية ثنائية الحجرة في مكانها."),
+    ("Double-lumen catheter in place.", "قسطرة ثنائية اللمعة في مكانها."),
+    ("Bicuspid aortic valve.", "صمام أبهري ثنائي الشرف."),
+    ("LV enlargement.", "ضخامة البطين الأيسر."),
+    ("RV dilatation.", "توسع البطين الأيمن."),
+    ("RUQ collection.", "تجمع في الربع العلوي الأيمن."),
+    ("Calcification of the LAD.", "تكلس الشريان الأمامي النازل الأيسر."),
+    ("Calcification of the LAD.", "تكلس الشريان الأمامي النازل."),
+    ("Calcification of the left anterior descending artery.", "تكلس الشريان الأمامي النازل."),
+    ("RCA stent in place.", "دعامة في الشريان التاجي الأيمن."),
+    ("Changes of RA in both hands.", "تغيرات التهاب المفاصل الروماتويدي في اليدين."),
+    ("No mediastinal LAD.", "لا يوجد اعتلال عقد لمفية منصفية."),
+    ("Both the lungs are clear.", "الرئتان صافيتان."),
+    ("Both the lungs are clear.", "كلتا الرئتين صافيتان."),
+    ("Bimalleolar fracture.", "كسر ثنائي الكعب."),
+    ("Bilateral effusions.", "انصباب ثنائي."),
+    ("LLQ abscess.", "خراج في الربع السفلي الأيسر."),
+    ("Left ventricular hypertrophy.", "ضخامة البطين الأيسر."),
+    ("Both lateral ventricles are dilated.", "توسع البطينين الجانبيين."),
+    (
+        "Fracture of both the medial and lateral malleoli.",
+        "كسر في كل من الكعب الأنسي والكعب الوحشي.",
+    ),
+]
