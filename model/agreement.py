@@ -18,6 +18,8 @@ from model.locations import by_code
 from model.mislaid import differing_locations
 from model.normality import NORMAL, NOT_NORMAL
 from model.numbers import Quantity
+from model.opposition import opposed
+from model.restated import differing_values
 from model.sides import LEFT, RIGHT
 from model.statements import Sentence, Statements, joined
 
@@ -32,6 +34,8 @@ def compare_languages(english: Sections, arabic: Sections) -> Iterator[Finding]:
         yield from (f for f in found if f.code not in told)
         told |= {f.code for f in found}
     yield from _of_gathered(english, arabic, told)
+    if "NEGATION_MISMATCH" not in told:
+        yield from _of_opposed(english, arabic)
     yield from _uncertainty(joined(english.values()), joined(arabic.values()))
     yield from _missing(joined(english.values()), joined(arabic.values()))
 
@@ -55,6 +59,21 @@ def _of_gathered(english: Sections, arabic: Sections, told: set[str]) -> Iterato
         if kind in arabic:
             found = differing_as_gathered(english[kind], arabic[kind])
             yield from (f for f in found if f.code not in told)
+            yield from (f for f in _values(english[kind], arabic[kind]) if f.code not in told)
+
+
+def _values(english: Statements, arabic: Statements) -> Iterator[Finding]:
+    """Yield a size or length that a finding of one place has in one language only."""
+    for value in dict.fromkeys(differing_values(english, arabic)):
+        message = f"{human(value.thing)} is {value.what} in English than in Arabic."
+        yield fault(value.code, message, words=value.words)
+
+
+def _of_opposed(english: Sections, arabic: Sections) -> Iterator[Finding]:
+    """Yield what a sentence calls normal and its counterpart does not."""
+    for kind in english:
+        if kind in arabic and _are_aligned(english[kind], arabic[kind]):
+            yield from opposed(english[kind], arabic[kind])
 
 
 def _are_aligned(english: Statements, arabic: Statements) -> bool:
@@ -162,7 +181,7 @@ def _is_implied(quantity: Quantity, other: Statements) -> bool:
     says_one = any(q.is_one and not q.unit for q in other.quantities)
     says_both = {RIGHT, LEFT} <= other.side_counts.keys()
     duals = sum(sentence.dual_words for sentence in other.sentences)
-    return says_both or (duals > 0 and not says_one)
+    return not says_one and (says_both or duals > 0)
 
 
 def _polarities(english: Statements, arabic: Statements) -> Iterator[Finding]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 
 from core.report import Finding, Language
 from model.agreement import human, said
+from model.counterparts import lie_apart
+from model.dismissal import dismissed
 from model.faults import NAMES, fault
 from model.locations import by_code, contrary
+from model.restated import ROUNDING_MM, distinct, restated
 from model.sides import LEFT, RIGHT
 from model.statements import Statement, Statements
 
-# 12.4 mm in the findings may be 12 mm in the impression.
-_ROUNDING_MM = Decimal("0.5")
 # What a part does to a finding. "No acute fracture" denies no old one, so ages and the like are not
 # among them.
 _SAID_ELSEWHERE = {
@@ -36,8 +36,9 @@ def contradictions(
     """
     name = NAMES[language]
     for finding in sorted(earlier.polarities.keys() & later.polarities.keys()):
-        before, after = _distinct(earlier, finding), _distinct(later, finding)
-        against = [s for s in after if _is_contradicted(s, before)]
+        before, after = distinct(earlier, finding), distinct(later, finding)
+        is_named = any(s.is_affirmed for s in after)
+        against = [s for s in after if _is_contradicted(s, before, is_named=is_named)]
         if against:
             message = (
                 f"{human(finding)} is {said({s.is_affirmed for s in against})} in the {name} "
@@ -51,6 +52,13 @@ def contradictions(
             yield fault("SIDE_MISMATCH", message, language, later.side_words)
     yield from _elsewhere(earlier, later, language, part=part)
     yield from _of_another_size(earlier, later, language, part=part)
+    grave = dismissed(earlier, later)
+    if grave:
+        message = f"The {name} {part} calls all normal, and the {base} has something."
+        yield fault("NEGATION_MISMATCH", message, language, tuple(sorted({s.text for s in grave})))
+    for found in dict.fromkeys(restated(earlier, later)):
+        message = f"{human(found.thing)} is {found.what} in the {name} {part} than in the {base}."
+        yield fault(found.code, message, language, found.words)
 
 
 def _elsewhere(
@@ -86,17 +94,11 @@ def _of_another_size(
         new = {
             str(q)
             for q in later.lengths_of[finding]
-            if all(abs(q.value - value) > _ROUNDING_MM for value in known)
+            if all(abs(q.value - value) > ROUNDING_MM for value in known)
         }
         if new:
             message = f"The {NAMES[language]} {part} gives {human(finding).lower()} another size."
             yield fault("NUMBER_MISMATCH", message, language, tuple(sorted(new)))
-
-
-def _distinct(text: Statements, finding: str) -> list[Statement]:
-    """Return what is said of a finding, once each: a model in a loop says it ten thousand times."""
-    said = {(s.is_affirmed, s.is_qualified, s.sides): s for s in text.all if s.finding == finding}
-    return list(said.values())
 
 
 def _possible_sides(finding: str, text: Statements) -> set[str]:
@@ -106,16 +108,30 @@ def _possible_sides(finding: str, text: Statements) -> set[str]:
     return {RIGHT, LEFT} if text.spare_pairs else set(text.side_counts)
 
 
-def _is_contradicted(later: Statement, earlier: list[Statement]) -> bool:
+def _is_contradicted(later: Statement, earlier: list[Statement], *, is_named: bool) -> bool:
     """Tell whether the base says the opposite of a statement and nowhere the same.
 
-    "No other nodule" and "no left effusion" deny neither a nodule nor a right effusion.
+    "No other nodule" and "no left effusion" deny neither a nodule nor a right effusion. "No acute
+    fracture" denies an acute one only, and none of those that its own part names.
     """
     about_same = [s for s in earlier if _overlap(s, later)]
     opposite = [s for s in about_same if s.is_affirmed is not later.is_affirmed]
-    same = [s for s in about_same if s.is_affirmed is later.is_affirmed]
-    is_qualified = later.is_qualified or all(s.is_qualified for s in opposite)
-    return bool(opposite) and not same and not is_qualified
+    if not opposite or any(s.is_affirmed is later.is_affirmed for s in about_same):
+        return False
+    if not later.is_qualified and not all(s.is_qualified for s in opposite):
+        return True
+    if is_named and not later.is_affirmed:
+        return False
+    return any(_is_of_denied_kind(*sorted((s, later), key=_is_affirmed)) for s in opposite)
+
+
+def _is_of_denied_kind(denied: Statement, affirmed: Statement) -> bool:
+    """Tell whether what is affirmed is all that a denial is limited to, and lies nowhere else."""
+    return denied.limits <= affirmed.particulars.qualities and not lie_apart(denied, affirmed)
+
+
+def _is_affirmed(statement: Statement) -> bool:
+    return statement.is_affirmed
 
 
 def _overlap(one: Statement, other: Statement) -> bool:

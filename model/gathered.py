@@ -29,7 +29,7 @@ def differing_as_gathered(english: Statements, arabic: Statements) -> Iterator[F
     for name, code in _CODES.items():
         relations = attrgetter(name)
         ours, theirs = (
-            _gathered(relation for s in text.sentences for relation in relations(s.relations))
+            gathered(relation for s in text.sentences for relation in relations(s.relations))
             for text in (english, arabic)
         )
         differing = [
@@ -42,7 +42,7 @@ def differing_as_gathered(english: Statements, arabic: Statements) -> Iterator[F
             yield fault(code, message, words=tuple(differing))
 
 
-def _gathered(relations: Iterable[Relation]) -> dict[str, set[str]]:
+def gathered(relations: Iterable[Relation]) -> dict[str, set[str]]:
     """Return the values of each thing, where it has all of them for sure."""
     sure: dict[str, set[str]] = {}
     unsure: dict[str, set[str]] = {}

@@ -33,12 +33,16 @@ class Locations:
         at_level: (finding, level) pairs, each level with the nearest finding, all of a range or
             disc with the same.
         at_place: (finding, part of the body) pairs, likewise.
+        level_anchors: The levels by their places, each with the whole range or disc it is of.
+        place_anchors: Parts of the body by their places.
     """
 
     levels: tuple[Level, ...] = ()
     places: frozenset[str] = frozenset()
     at_level: frozenset[tuple[str, str]] = frozenset()
     at_place: frozenset[tuple[str, str]] = frozenset()
+    level_anchors: tuple[Anchor, ...] = ()
+    place_anchors: tuple[Anchor, ...] = ()
 
 
 NOWHERE = Locations()
@@ -65,6 +69,8 @@ def read_locations(
         places=frozenset({name for name, _, _ in found} | {level.region for level in levels}),
         at_level=_with_findings(points, anchors, measure),
         at_place=_with_findings(found, anchors, measure),
+        level_anchors=tuple(points),
+        place_anchors=tuple(found),
     )
 
 
@@ -97,3 +103,13 @@ def by_code(places: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         code: tuple(place for place in places if codes[place] == code)
         for code in sorted(set(codes.values()))
     }
+
+
+def says_where(place: str) -> bool:
+    """Tell whether it is a place, and no size, age or the like."""
+    return group_of(place) not in _CODES
+
+
+def is_size(place: str) -> bool:
+    """Tell whether it says how large or how severe something is."""
+    return _CODES.get(group_of(place)) == "SIZE_MISMATCH"

@@ -24,12 +24,14 @@ class Normality:
 
     Attributes:
         normal: The words that call something normal, clear, intact.
+        plainly_normal: Those that no finding can be: "stable" is said of findings.
         abnormal: The words that deny that: "not clear", "abnormal", غير طبيعي.
         deniers: The places of the words that do, which deny nothing else: the "not" of "not clear".
         judged: The words of both by their places, named `NORMAL` or `NOT_NORMAL`.
     """
 
     normal: tuple[str, ...]
+    plainly_normal: tuple[str, ...]
     abnormal: tuple[str, ...]
     deniers: frozenset[int]
     judged: tuple[tuple[str, int, int], ...]
@@ -57,8 +59,11 @@ class _Reader:
             (NOT_NORMAL if m.start in deniers or m in outright else NORMAL, m.start, m.end)
             for m in (*normals, *outright)
         ]
+        called = [match for match in normals if match.start not in deniers]
+        openers = {match.start for match in self._matches(Kind.OPENER)}
         return Normality(
-            normal=tuple(match.text for match in normals if match.start not in deniers),
+            normal=tuple(match.text for match in called),
+            plainly_normal=tuple(m.text for m in called if m.start not in openers),
             abnormal=tuple(abnormal),
             deniers=_places(tuple(denier for denier, _ in denied)),
             judged=tuple(judged),

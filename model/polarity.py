@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from core.report import Language
 from model.denials import read_denials
 from model.normality import read_normality
+from model.qualities import read_limits
 from model.terms import Kind, Lexicon, Match, lexicon
 from model.words import Word
 
@@ -32,11 +33,13 @@ class Mention:
 
     Attributes:
         is_qualified: Only some of its kind are denied ("no other nodule").
+        limits: To which of its kind the denial is limited: ``acute``.
     """
 
     match: Match
     is_affirmed: bool
     is_qualified: bool = False
+    limits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,7 @@ class Tone:
         has_denial: Something is denied, in the lexicon or not.
         denies_more: Something else is denied than that a thing is normal.
         normal: The words that call something normal, clear, intact.
+        plainly_normal: Those that no finding can be: "stable" is said of findings.
         abnormal: The words that deny that: "not clear", غير طبيعي.
         judged: Both by their places.
     """
@@ -54,6 +58,7 @@ class Tone:
     has_denial: bool
     denies_more: bool
     normal: tuple[str, ...]
+    plainly_normal: tuple[str, ...]
     abnormal: tuple[str, ...]
     judged: tuple[tuple[str, int, int], ...]
 
@@ -70,7 +75,7 @@ class _Reader:
     openers: frozenset[int]
     lasting: frozenset[int]
     perceived: frozenset[int]
-    qualifiers: frozenset[int]
+    qualifiers: dict[int, str]
     mentions: list[Mention] = field(default_factory=list)
     is_negated: bool = False
     negated_from: int = 0
@@ -99,9 +104,11 @@ class _Reader:
         is_denied = self.is_negated or match.start == self.denied_next
         is_denied |= _denies(inner, self.lexicon)
         window = range(self.negated_from if self.is_negated else match.start, match.end + 1)
-        is_qualified = not self.qualifiers.isdisjoint(window)
+        limits = frozenset(self.qualifiers[i] for i in window if is_denied and i in self.qualifiers)
         self.mentions.append(
-            Mention(match=match, is_affirmed=not is_denied, is_qualified=is_denied and is_qualified)
+            Mention(
+                match=match, is_affirmed=not is_denied, is_qualified=bool(limits), limits=limits
+            )
         )
 
     def _deny(self, match: Match) -> None:
@@ -110,7 +117,7 @@ class _Reader:
                 self._end_scope()
             case "after":
                 self._deny_back(match)
-            case "either" if not self._finding_follows(match.end) and self._behind(match):
+            case "either" if self._reaches_back(match):
                 self._deny_back(match)
             case "before" | "bare" | "either":
                 self.is_negated, self.negated_from = True, match.end
@@ -127,6 +134,16 @@ class _Reader:
         reached = self._behind(match)
         first = len(self.mentions) - len(reached)
         self.mentions[first:] = [Mention(match=m.match, is_affirmed=False) for m in reached]
+
+    def _reaches_back(self, denial: Match) -> bool:
+        """Tell whether a denial that may reach either way is said of what stands before it.
+
+        In English a word of perceiving is, whatever follows: "pneumothorax is not appreciated given
+        the large effusion".
+        """
+        is_predicate = self.language is Language.EN and denial.end - 1 in self.perceived
+        is_last = is_predicate or not self._finding_follows(denial.end)
+        return is_last and bool(self._behind(denial))
 
     def _behind(self, denial: Match) -> list[Mention]:
         """Return the mentions that a denial reaches back to: its clause, a list if it is plural."""
@@ -180,12 +197,22 @@ class _Reader:
             is_joined = is_joined and self.lexicon.joins(self.row[index + 1])
             return is_joined or following.end in self.openers
         is_opened = not self.openers.isdisjoint(range(index + 1, following.start))
-        return is_opened or self._is_told_of(following, is_in_list=not is_comma)
+        is_in_list = self._is_listed(index) if is_comma else True
+        return is_opened or self._is_told_of(following, is_in_list=is_in_list)
+
+    def _is_listed(self, comma: int) -> bool:
+        """Tell whether a comma goes on with a list: "no haemorrhage, mass effect, shift is seen".
+
+        An "and" or "or" before it has ended the list.
+        """
+        joints = (self.joints.get(index) for index in range(self.negated_from, comma))
+        is_ended = any(joint is not None and joint.name in {"and", "or"} for joint in joints)
+        return len(self.mentions) > self.scope_start + 1 and not is_ended
 
     def _is_told_of(self, finding: Match, *, is_in_list: bool) -> bool:
         """Tell whether English says behind a finding that it is there: "persists", "is present".
 
-        In a list that may hold for all of it: "no masses and nodules are seen".
+        In a list that is said of all of it: "no masses, nodules and effusion is seen".
         """
         if finding.end in self.lasting:
             return True
@@ -229,7 +256,7 @@ def read_mentions(row: tuple[Word, ...], language: Language) -> tuple[Mention, .
         openers=frozenset(known.starts(row, frozenset({Kind.OPENER}))),
         lasting=frozenset(known.starts(row, frozenset({Kind.LASTING}))),
         perceived=frozenset(known.starts(row, frozenset({Kind.PERCEIVED}))),
-        qualifiers=frozenset(known.starts(row, frozenset({Kind.QUALIFIER}))),
+        qualifiers=read_limits(row, known),
     )
     return reader.read()
 
@@ -248,6 +275,7 @@ def read_tone(row: tuple[Word, ...], language: Language) -> Tone:
         has_denial=bool(denials),
         denies_more=any(match.start not in normality.deniers for match in denials),
         normal=normality.normal,
+        plainly_normal=normality.plainly_normal,
         abnormal=normality.abnormal,
         judged=normality.judged,
     )

@@ -159,14 +159,32 @@ def ruler(row: tuple[Word, ...], language: Language) -> Ruler:
     return Ruler(ends=tuple(accumulate(weights, initial=0)), looks_back=language is Language.AR)
 
 
-def give_sides(anchors: Sequence[Anchor], sides: Sides, measure: Ruler) -> list[tuple[Anchor, str]]:
-    """Return (thing, side) pairs: one side goes to all things, each of both to the nearest."""
+def give_sides(
+    anchors: Sequence[Anchor], sides: Sides, measure: Ruler, judged: Sequence[Anchor] = ()
+) -> list[tuple[Anchor, str]]:
+    """Return (thing, side) pairs: one side goes to all things, each of both to the nearest.
+
+    Of both, a side goes to none where its clause calls it normal or not and names no thing: "the
+    right kidney is normal, and a calculus is in the left".
+    """
     pairs = [(match, side) for match in sides.named for side in sides_of(match)]
     if not anchors or not pairs:
         return []
     if len({side for _, side in pairs}) == 1:
         return [(anchor, pairs[0][1]) for anchor in anchors]
+    pairs = [
+        (match, side) for match, side in pairs if not _is_judged(match, anchors, judged, measure)
+    ]
     return [(nearest((match.start, match.end), anchors, measure), side) for match, side in pairs]
+
+
+def _is_judged(
+    side: Match, anchors: Sequence[Anchor], judged: Sequence[Anchor], measure: Ruler
+) -> bool:
+    """Tell whether what is normal or not stands in the clause of a side, and no thing does."""
+    place = (side.start, side.end)
+    in_clause = [any(measure.are_together(place, a[1:]) for a in row) for row in (judged, anchors)]
+    return in_clause == [True, False]
 
 
 def side_of_each(

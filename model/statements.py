@@ -9,9 +9,11 @@ from functools import cached_property
 from typing import TypeVar
 
 from core.report import Language
-from model.locations import NOWHERE, Locations, read_locations
+from model.locations import NOWHERE, Locations, group_of, read_locations, says_where
 from model.numbers import Quantity, read_quantities
+from model.particulars import NO_PARTICULARS, Particulars, Surroundings, read_particulars
 from model.polarity import Tone, read_mentions, read_tone
+from model.qualities import read_qualities
 from model.relations import NO_RELATIONS, Named, Relations, read_relations
 from model.sides import Anchor, Ruler, Sides, give_sides, nearest, read_sides, ruler, side_of_each
 from model.terms import Kind, lexicon, place_groups
@@ -32,6 +34,8 @@ class Statement:
     Attributes:
         apart: Those of its sides that the sentence names by a word of their own, not by "both".
         may_be_both: A dual or plural of the sentence may mean right and left.
+        limits: To which of its kind a denial is limited: ``acute``.
+        particulars: What belongs to it.
     """
 
     finding: str
@@ -41,6 +45,16 @@ class Statement:
     sides: frozenset[str]
     apart: frozenset[str]
     may_be_both: bool
+    limits: frozenset[str] = frozenset()
+    particulars: Particulars = NO_PARTICULARS
+
+    @cached_property
+    def spot(self) -> dict[str, set[str]]:
+        """Where it lies, by the kind of the place: on which side, at which level, in which lobe."""
+        places = [(group_of(p), p) for p in self.particulars.places if says_where(p)]
+        places += [("side", side) for side in self.sides]
+        places += [("level", level) for level in self.particulars.levels]
+        return _by_name(places)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,17 +119,17 @@ class Statements:
     @cached_property
     def polarities(self) -> dict[str, set[bool]]:
         """By finding, whether it is affirmed (True), denied (False) or both."""
-        return _by_finding((s.finding, s.is_affirmed) for s in self.all)
+        return _by_name((s.finding, s.is_affirmed) for s in self.all)
 
     @cached_property
     def sides(self) -> dict[str, set[str]]:
         """By finding, the sides that its affirmed mentions are given."""
-        return _by_finding((s.finding, side) for s in self.all if s.is_affirmed for side in s.sides)
+        return _by_name((s.finding, side) for s in self.all if s.is_affirmed for side in s.sides)
 
     @cached_property
     def sides_apart(self) -> dict[str, set[str]]:
         """By finding, those of its sides that are named by a word of their own."""
-        return _by_finding((s.finding, side) for s in self.all if s.is_affirmed for side in s.apart)
+        return _by_name((s.finding, side) for s in self.all if s.is_affirmed for side in s.apart)
 
     @cached_property
     def perhaps_both(self) -> frozenset[str]:
@@ -125,7 +139,7 @@ class Statements:
     @cached_property
     def words_of(self) -> dict[str, set[str]]:
         """By finding, the words that named it."""
-        return _by_finding((s.finding, s.text) for s in self.all)
+        return _by_name((s.finding, s.text) for s in self.all)
 
     @cached_property
     def side_counts(self) -> Counter[str]:
@@ -160,17 +174,17 @@ class Statements:
     @cached_property
     def levels_of(self) -> dict[str, set[str]]:
         """By finding, the levels next to it."""
-        return _by_finding(pair for s in self.sentences for pair in s.locations.at_level)
+        return _by_name(pair for s in self.sentences for pair in s.locations.at_level)
 
     @cached_property
     def places_of(self) -> dict[str, set[str]]:
         """By finding, the parts of the body next to it."""
-        return _by_finding(pair for s in self.sentences for pair in s.locations.at_place)
+        return _by_name(pair for s in self.sentences for pair in s.locations.at_place)
 
     @cached_property
     def lengths_of(self) -> dict[str, set[Quantity]]:
         """By finding, the lengths next to it."""
-        return _by_finding(pair for s in self.sentences for pair in s.sized)
+        return _by_name(pair for s in self.sentences for pair in s.sized)
 
     @cached_property
     def hedged(self) -> frozenset[str]:
@@ -206,9 +220,10 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
     sides = read_sides(row, language)
     quantities = read_quantities(row, language)
     measure = ruler(row, language)
-    given = give_sides(anchors, sides, measure)
     tone = read_tone(row, language)
+    given = give_sides(anchors, sides, measure, tone.judged)
     things = _things(row, quantities, language)
+    is_hedged = bool(lexicon(language).matches(row, frozenset({Kind.POSSIBLE})))
     locations = read_locations(row, language, anchors, measure)
     named = Named(
         mentions=mentions,
@@ -219,6 +234,13 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
     )
     if len({name for name, _, _ in tone.judged}) > 1:
         things += tone.judged
+    around = Surroundings(
+        qualities=() if is_hedged else read_qualities(row, lexicon(language)),
+        places=locations.place_anchors,
+        levels=locations.level_anchors,
+        lengths=[(q.value, q.place, q.place + 1) for q in quantities if q.unit == "mm"],
+    )
+    particulars = read_particulars(anchors, around, measure)
     sides_at = [frozenset(side for a, side in given if a == anchor) for anchor in anchors]
     return Sentence(
         statements=tuple(
@@ -230,8 +252,12 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
                 sides=its_sides,
                 apart=its_sides & sides.apart,
                 may_be_both=sides.spare_pairs > 0,
+                limits=mention.limits,
+                particulars=its_particulars,
             )
-            for mention, its_sides in zip(mentions, sides_at, strict=True)
+            for mention, its_sides, its_particulars in zip(
+                mentions, sides_at, particulars, strict=True
+            )
         ),
         sides=sides,
         quantities=quantities,
@@ -242,7 +268,7 @@ def _read(row: tuple[Word, ...], language: Language) -> Sentence:
         sized=frozenset(_sized(quantities, anchors, measure)),
         dual_words=_count_duals(row, language),
         locations=locations,
-        is_hedged=bool(lexicon(language).matches(row, frozenset({Kind.POSSIBLE}))),
+        is_hedged=is_hedged,
     )
 
 
@@ -295,7 +321,7 @@ def _count_duals(row: tuple[Word, ...], language: Language) -> int:
     )
 
 
-def _by_finding(pairs: Iterable[tuple[str, _T]]) -> dict[str, set[_T]]:
+def _by_name(pairs: Iterable[tuple[str, _T]]) -> dict[str, set[_T]]:
     gathered: dict[str, set[_T]] = {}
     for name, value in pairs:
         gathered.setdefault(name, set()).add(value)

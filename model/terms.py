@@ -42,6 +42,7 @@ class Kind(StrEnum):
     LASTING = "lasting"
     OPENER = "opener"
     QUALIFIER = "qualifier"
+    QUALITY = "quality"
     NORMAL = "normal"
     BEFORE_NORMAL = "before_normal"
     AROUND_NORMAL = "around_normal"
@@ -230,6 +231,7 @@ def _entries(content: dict[str, Any]) -> list[tuple[Kind, str, dict[str, Any]]]:
         *((Kind.PLACE, group) for group in content["places"].values()),
         (Kind.JOINT, content["joints"]),
         *((Kind(name), {name: entry}) for name, entry in content["modifiers"].items()),
+        (Kind.QUALITY, content["qualities"]),
         (Kind.UNIT, numbers["units"]),
         (Kind.NUMBER, numbers["words"]),
         (Kind.PAIR, numbers["pairs"]),
@@ -263,6 +265,12 @@ def _content() -> dict[str, Any]:
 def place_groups() -> dict[str, str]:
     """Return the group of each part of the body."""
     return {name: group for group, row in _content()["places"].items() for name in row}
+
+
+@cache
+def grave_findings() -> frozenset[str]:
+    """Return the findings that no normal study has."""
+    return frozenset(_content()["grave"])
 
 
 @cache

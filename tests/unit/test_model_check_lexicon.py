@@ -14,8 +14,8 @@ from model.terms import LEXICON, Kind, lexicon
 from model.words import words
 
 EN, AR = Language.EN, Language.AR
-TABLES = {"sides", "negation", "joints", "modifiers", "findings", "level_words", "uncertainty"} | {
-    "comparison", "sexes", "age_words", "claims", "neutral",
+TABLES = {"sides", "negation", "joints", "modifiers", "qualities", "findings", "level_words"} | {
+    "uncertainty", "comparison", "sexes", "age_words", "claims", "neutral",
 }  # fmt: skip
 # What only one language has a word for.
 ONE_LANGUAGE_ONLY = {"inside", "after", "lasting"}
@@ -69,6 +69,10 @@ def test_no_term_belongs_to_two_entries_of_a_kind(language: Language, kind: Kind
 
 def test_the_lexicon_has_at_least_150_findings(content: dict[str, Any]) -> None:
     assert len(content["findings"]) >= 150
+
+
+def test_every_grave_finding_is_one(content: dict[str, Any]) -> None:
+    assert set(content["grave"]) <= content["findings"].keys()
 
 
 def test_every_region_near_another_is_one(content: dict[str, Any]) -> None:

@@ -133,7 +133,7 @@ def test_a_replacement_character_is_broken_text() -> None:
 
 
 def test_a_finding_points_at_words_and_speaks_a_sentence() -> None:
-    found = findings(report_en("Left effusion."), report_ar("انصباب أيمن."))
+    found = findings(report_en("Left cyst."), report_ar("كيسة يمنى."))
     assert {f.code for f in found} == {"SIDE_MISMATCH"}
     for finding in found:
         assert finding.words
@@ -157,7 +157,7 @@ def test_number_words_are_put_together() -> None:
 
 
 def test_an_orientation_that_is_not_known_blocks_sides_only_where_one_is_named() -> None:
-    english, arabic = report_en("Left effusion."), report_ar("انصباب أيسر.")
+    english, arabic = report_en("Left cyst."), report_ar("كيسة يسرى.")
     assert codes(english, arabic, known=False) == {"ORIENTATION_UNKNOWN"}
     assert codes(english, arabic) == set()
     assert codes(known=False) == set()

@@ -75,6 +75,27 @@ FAULTY_NEGATIONS = [
         "القلب طبيعي. لا استرواح صدري ولا انصباب جنبي.",
     ),
     ("No pneumothorax and pleural effusion is present.", "لا استرواح صدري ولا انصباب جنبي."),
+    (
+        "No hemorrhage, mass effect, midline shift is identified.",
+        "لا يوجد نزف أو تأثير كتلي، ويشاهد انزياح في الخط المتوسط.",
+    ),
+    (
+        "No pneumothorax or pleural effusion, consolidation is present.",
+        "لا يوجد استرواح صدر أو انصباب جنبي أو تصلد.",
+    ),
+    # English denies what stands before, whatever follows.
+    (
+        "Pneumothorax is not appreciated given the large effusion.",
+        "يشاهد استرواح صدر ولا يوجد انصباب كبير.",
+    ),
+    (
+        "A fracture is not appreciated despite the joint effusion.",
+        "يشاهد كسر ولا يوجد انصباب مفصلي.",
+    ),
+    (
+        "The effusion is no longer visible after treatment of the pneumonia.",
+        "الانصباب مشاهد ولا توجد ذات رئة.",
+    ),
     ("No pneumothorax and pleural effusion persists.", "لا استرواح صدري ولا انصباب جنبي."),
     ("No pneumothorax, pleural effusions are noted.", "لا استرواح صدري ولا انصباب جنبي."),
     ("No foreign body.", "يوجد جسم أجنبي."),
@@ -235,6 +256,32 @@ SOUND_NEGATIONS = [
         "No pneumothorax, pleural effusion unchanged.",
         "لا استرواح صدري، والانصباب الجنبي دون تغير.",
     ),
+    (
+        "No hemorrhage, mass effect, midline shift is identified.",
+        "لا يوجد نزف أو تأثير كتلي أو انزياح في الخط المتوسط.",
+    ),
+    (
+        "No pneumothorax or pleural effusion, consolidation is present.",
+        "لا يوجد استرواح صدر أو انصباب جنبي، ويوجد تصلد.",
+    ),
+    (
+        "Pneumothorax is not appreciated given the large effusion.",
+        "لا يلاحظ استرواح صدر نظراً لوجود انصباب كبير.",
+    ),
+    (
+        "A fracture is not appreciated despite the joint effusion.",
+        "لا يشاهد كسر رغم الانصباب المفصلي.",
+    ),
+    (
+        "No fracture is seen despite the joint effusion.",
+        "لا يشاهد كسر على الرغم من الانصباب المفصلي.",
+    ),
+    (
+        "The effusion is no longer visible after treatment of the pneumonia.",
+        "لم يعد الانصباب مشاهداً بعد معالجة ذات الرئة.",
+    ),
+    ("No longer visible is the pneumothorax.", "لم يعد استرواح الصدر مشاهداً."),
+    ("The mass has decreased, effusion is no longer seen.", "صغرت الكتلة، ولم يعد الانصباب يشاهد."),
     (
         "No pneumothorax and pleural effusion is present.",
         "لا استرواح صدري ويوجد انصباب جنبي.",

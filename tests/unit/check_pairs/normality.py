@@ -81,6 +81,23 @@ FAULTY_NORMALITY = [
         "The right kidney is normal and the left kidney is abnormal.",
         "الكلية اليمنى غير طبيعية والكلية اليسرى طبيعية.",
     ),
+    # What is normal in one language only has a finding in the other.
+    ("The anterior cruciate ligament is intact.", "الرباط المتصالب الأمامي متمزق."),
+    ("Heart size is normal.", "القلب متضخم."),
+    ("Cardiomegaly.", "القلب طبيعي."),
+    ("The lungs are clear.", "يوجد تصلد في الرئتين."),
+    (
+        "The anterior cruciate ligament is intact. No fracture.",
+        "الرباط المتصالب الأمامي متمزق. لا يوجد كسر.",
+    ),
+    (
+        "The anterior cruciate ligament is intact. The posterior cruciate ligament is torn.",
+        "الرباط المتصالب الأمامي متمزق. الرباط المتصالب الخلفي سليم.",
+    ),
+    (
+        "The lungs are clear. The heart is normal. The bones are intact.",
+        "الرئتان صافيتان. القلب طبيعي. توجد كسور في العظام.",
+    ),
 ]
 
 SOUND_NORMALITY = [
@@ -151,5 +168,8 @@ SOUND_NORMALITY = [
         "الكبد والطحال طبيعيان دون تضخم.",
     ),
     ("There is no fracture and the lung is clear.", "ليس هناك كسر والرئة صافية."),
+    ("The lungs are clear. There is a small effusion.", "يوجد انصباب صغير. الرئتان صافيتان."),
+    ("Stable appearance.", "عقيدة مستقرة."),
+    ("Heart size is normal.", "لا يوجد تضخم في القلب."),
     ("There is no fracture, the lung is clear.", "ليس هناك كسر، الرئة صافية."),
 ]

@@ -55,9 +55,31 @@ FAULTY_NUMBERS = [
     ("Fracture of the second rib.", "كسر في الضلع الثالث."),
     ("Two masses.", "كتلة واحدة."),
     ("A mass of 25 mm.", "كتلة قياسها خمسة وثلاثون مم."),
+    ("Both breasts: BI-RADS category 2.", "كلا الثديين: فئة BI-RADS 1."),
+    ("Grade 2 hydronephrosis bilaterally.", "استسقاء كلوي من الدرجة الأولى ثنائي الجانب."),
+    ("Both kidneys show grade 2 hydronephrosis.", "استسقاء من الدرجة الأولى في كلا الكليتين."),
+    # Each length at the other's place, in one sentence.
+    (
+        "8 mm nodule in the right upper lobe and 4 mm nodule in the right lower lobe.",
+        "عقيدة 8 مم في الفص السفلي الأيمن وعقيدة 4 مم في الفص العلوي الأيمن.",
+    ),
+    (
+        "A 2 cm lesion in the liver and a 1 cm lesion in the spleen.",
+        "آفة بقياس 2 سم في الطحال وآفة بقياس 1 سم في الكبد.",
+    ),
 ]
 
 SOUND_NUMBERS = [
+    ("Both breasts: BI-RADS category 2.", "كلا الثديين: فئة BI-RADS 2."),
+    ("Two effusions, right and left.", "انصباب أيمن وأيسر."),
+    (
+        "8 mm nodule in the right upper lobe and 4 mm nodule in the right lower lobe.",
+        "عقيدة 8 مم في الفص العلوي الأيمن وعقيدة 4 مم في الفص السفلي الأيمن.",
+    ),
+    (
+        "A 2 cm lesion in the liver and a 1 cm lesion in the spleen.",
+        "آفة بقياس 2 سم في الكبد وآفة بقياس 1 سم في الطحال.",
+    ),
     ("A nodule of 12 mm is seen.", "تُشاهد عقيدة قياسها 12 مم."),
     ("A nodule of 12 mm is seen.", "تُشاهد عقيدة قياسها ١٢ ملم."),
     (

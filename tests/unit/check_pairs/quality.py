@@ -17,6 +17,7 @@ from check_pairs.fields import FAULTY_FIELDS, SOUND_FIELDS
 from check_pairs.forms import FAULTY_FORMS, SOUND_FORMS, Whole
 from check_pairs.grades import FAULTY_GRADES, SOUND_GRADES
 from check_pairs.headers import FAULTY_HEADERS, SOUND_HEADERS
+from check_pairs.impressions import FAULTY_IMPRESSIONS, SOUND_IMPRESSIONS, Ends
 from check_pairs.levels import FAULTY_LEVELS, FAULTY_PLACES, SOUND_LEVELS, SOUND_PLACES
 from check_pairs.lookalikes import FAULTY_LOOKALIKES, SOUND_LOOKALIKES
 from check_pairs.negations import FAULTY_NEGATIONS, SOUND_NEGATIONS
@@ -94,6 +95,10 @@ def _case(en: str, ar: str, code: str = "", facts: StudyFacts | None = None) -> 
     )
 
 
+def _ended(en: Ends, ar: Ends, code: str = "") -> Case:
+    return Case(in_english=(*en, NEUTRAL_EN), in_arabic=(*ar, NEUTRAL_AR), code=code)
+
+
 def _whole(en: Whole, ar: Whole, options: dict[str, Any], code: str = "") -> Case:
     texts = {"in_english": (en[0], "", en[1]), "in_arabic": (ar[0], "", ar[1])}
     return Case(**texts, code=code, is_whole=True, **options)
@@ -119,6 +124,7 @@ def faulty_cases() -> Iterator[Case]:
         yield from (_case(en, ar, code) for en, ar, code in told)
     yield from (_case(en, ar, code, facts) for en, ar, facts, code in FAULTY_HEADERS)
     yield from (Case(in_english=en, in_arabic=ar, code=code) for en, ar, code in CONTRADICTIONS)
+    yield from (_ended(en, ar, code) for en, ar, code in FAULTY_IMPRESSIONS)
     yield from (_whole(en, ar, options, code) for en, ar, options, code in FAULTY_FORMS)
 
 
@@ -132,6 +138,7 @@ def sound_cases() -> Iterator[Case]:
         yield from (_case(en, ar) for en, ar in pairs)
     yield from (_case(en, ar, facts=facts) for en, ar, facts in SOUND_HEADERS)
     yield from (Case(in_english=en, in_arabic=ar) for en, ar in AGREEING)
+    yield from (_ended(en, ar) for en, ar in SOUND_IMPRESSIONS)
     yield from (_whole(en, ar, options) for en, ar, options in SOUND_FORMS)
 
 

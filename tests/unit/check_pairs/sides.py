@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 FAULTY_SIDES = [
+    # The normal side and the side of the finding change places.
+    (
+        "The right kidney is normal. There is a 4 mm calculus in the left kidney.",
+        "الكلية اليسرى طبيعية، وتوجد حصاة بقياس 4 مم في الكلية اليمنى.",
+    ),
+    (
+        "There is a small left effusion, and the right lung is clear.",
+        "يوجد انصباب أيمن صغير. الرئة اليسرى صافية.",
+    ),
     (
         "Mild right-to-left midline shift.",
         "انزياح خفيف في الخط المتوسط من اليسار إلى اليمين.",
@@ -180,6 +189,19 @@ FAULTY_SIDES = [
 ]
 
 SOUND_SIDES = [
+    # The side of what is normal is no side of the finding.
+    (
+        "The right kidney is normal. There is a 4 mm calculus in the left kidney.",
+        "الكلية اليمنى طبيعية، وتوجد حصاة بقياس 4 مم في الكلية اليسرى.",
+    ),
+    (
+        "The right kidney is normal and the left kidney has a 4 mm calculus.",
+        "الكلية اليمنى طبيعية، وتوجد حصاة بقياس 4 مم في الكلية اليسرى.",
+    ),
+    (
+        "There is a small left effusion, and the right lung is clear.",
+        "يوجد انصباب أيسر صغير. الرئة اليمنى صافية.",
+    ),
     ("Right-to-left midline shift.", "انزياح الخط المتوسط من اليمين إلى اليسار."),
     ("Right and left nodules.", "عقيدات يسرى ويمنى."),
     (

@@ -26,6 +26,19 @@ FAULTY_SIZES = [
     ("Large effusion and mild atelectasis.", "انصباب طفيف وانخماص شديد."),
     ("Small right and large left pleural effusion.", "انصباب جنبي أيمن كبير وأيسر صغير."),
     ("The liver cyst is small.", "كيسة الكبد كبيرة."),
+    # Each size at the other's place, in one sentence.
+    (
+        "Mild canal stenosis at L3-L4 and severe canal stenosis at L4-L5.",
+        "تضيق شديد في القناة في L3-L4 وتضيق خفيف في القناة في L4-L5.",
+    ),
+    (
+        "Mild disc bulge at L3-L4 and severe disc bulge at L4-L5.",
+        "انتفاخ قرصي شديد في L3-L4 وانتفاخ قرصي خفيف في L4-L5.",
+    ),
+    (
+        "A small cyst in the liver and a large cyst in the spleen.",
+        "كيسة كبيرة في الكبد وكيسة صغيرة في الطحال.",
+    ),
 ]
 
 SOUND_SIZES = [
@@ -72,6 +85,22 @@ SOUND_SIZES = [
     ("No large pleural effusion.", "لا يوجد انصباب جنبي كبير."),
     ("Small right and large left pleural effusion.", "انصباب جنبي أيمن صغير وأيسر كبير."),
     ("There is a small nodule and a large mass.", "توجد عقيدة صغيرة وكتلة كبيرة."),
+    (
+        "Mild canal stenosis at L3-L4 and severe canal stenosis at L4-L5.",
+        "تضيق خفيف في القناة في L3-L4 وتضيق شديد في القناة في L4-L5.",
+    ),
+    (
+        "Severe stenosis at L4-L5 and mild stenosis at L3-L4.",
+        "تضيق خفيف في L3-L4 وتضيق شديد في L4-L5.",
+    ),
+    (
+        "At L3-L4 there is mild stenosis, and at L4-L5 severe stenosis.",
+        "في L3-L4 تضيق خفيف، وفي L4-L5 تضيق شديد.",
+    ),
+    (
+        "A small cyst in the liver and a large cyst in the spleen.",
+        "كيسة صغيرة في الكبد وكيسة كبيرة في الطحال.",
+    ),
     ("Two small nodules.", "عقيدتان صغيرتان."),
     ("A nodule is seen.", "تُشاهد عقيدة صغيرة."),
     ("A tiny midline cyst.", "كيسة دقيقة في الخط المتوسط."),
