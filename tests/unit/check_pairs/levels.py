@@ -29,8 +29,12 @@ FAULTY_LEVELS = [
     ("The conus ends at L1.", "ينتهي المخروط عند L2."),
     ("Metastasis in the eighth thoracic vertebra.", "نقيلة في الفقرة الظهرية السابعة."),
     ("Facet arthropathy at L5-S1.", "اعتلال مفصلي وجيهي بين الفقرتين القطنيتين الرابعة والخامسة."),
+    ("Disc bulges at L3-L4. Fracture of L1.", "انتفاخات قرصية في L1. كسر في L3-L4."),
 ]
 SOUND_LEVELS = [
+    ("Disc bulges at L3-L4 and L4-L5.", "انتفاخات قرصية في L3-L4 وL4-L5."),
+    ("Disc protrusions at L4-L5 and L5-S1.", "بروزات قرصية في مستويي L4-L5 وL5-S1."),
+    ("Disc herniations at C5-C6 and C6-C7.", "فتوق قرصية في C5-C6 وC6-C7."),
     ("Compression fracture of L1.", "كسر انضغاطي في الفقرة القطنية الأولى."),
     ("Disc herniation at L4-L5.", "فتق قرصي بين الفقرتين القطنيتين الرابعة والخامسة."),
     ("Disc bulge at L5-S1.", "انتفاخ القرص بين الخامسة القطنية والأولى العجزية."),
