@@ -21,6 +21,9 @@ from model.vision import ImageGeometry, to_pixel_values
 IGNORED = -100
 # Roles, breaks and the system's words come again with every conversation; reports do not.
 _LONGEST_REMEMBERED = 200
+# Pictures whose features are computed together, always the same ones: a product's last digit may
+# depend on what else is in it, and a run that goes on must see what the whole run saw.
+_TOGETHER = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -204,16 +207,21 @@ class Samples:
         self._features_of = features_of
 
     def _features(self, places: Sequence[int]) -> torch.Tensor:
-        new = [place for place in dict.fromkeys(places) if not self._is_kept[place]]
-        if new and self._features_of:
-            features = self._features_of(self._pixels(new))
-            if self._kept is None:
-                self._kept = features.new_empty((len(self.files), *features.shape[1:]))
-            self._kept[new] = features
-            self._is_kept[new] = True
+        new = (place // _TOGETHER for place in places if not self._is_kept[place])
+        for group in dict.fromkeys(new):
+            self._compute(range(len(self.files))[group * _TOGETHER : (group + 1) * _TOGETHER])
         if self._kept is None:
             raise ValueError("the batch shows no picture")
         return self._kept[list(places)]
+
+    def _compute(self, places: Sequence[int]) -> None:
+        if self._features_of is None:
+            raise ValueError("no features are kept")
+        features = self._features_of(self._pixels(places))
+        if self._kept is None:
+            self._kept = features.new_empty((len(self.files), *features.shape[1:]))
+        self._kept[list(places)] = features
+        self._is_kept[list(places)] = True
 
     def _pixels(self, places: Sequence[int]) -> torch.Tensor:
         rows = []
