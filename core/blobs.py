@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import heapq
 import itertools
 import os
 import stat
@@ -158,10 +159,11 @@ class InstanceFiles:
         """
         return Incoming(self, association)
 
-    def waiting(self) -> list[WaitingFile]:
-        """Return the inbox's files, oldest first."""
+    def waiting(self, most: int | None = None) -> list[WaitingFile]:
+        """Return the inbox's files, oldest first; so many at most, where many may wait."""
         with os.scandir(self.inbox) as entries:
-            names = sorted(entry.name for entry in entries)
+            found_names = (entry.name for entry in entries)
+            names = sorted(found_names) if most is None else heapq.nsmallest(most, found_names)
         found = (describe(self.inbox / name) for name in names)
         return [file for file in found if file is not None]
 

@@ -34,6 +34,8 @@ from dicom_node.inbox_object import InboxObject, head_of, read_object, sync_all
 # One transaction for many objects: a commit costs more than a row. Not more, so that a study shows
 # while the rest of a burst is still read.
 _BATCH = 256
+# Of a long queue so many files are known at a time: memory does not grow with what waits.
+_LISTED = 16 * _BATCH
 _POLL_SECONDS = 0.05
 _GATHER_SECONDS = 0.2
 _PAUSE_SECONDS = 1.0
@@ -122,10 +124,14 @@ class Indexer:
 
     def catch_up(self) -> int:
         """Index every inbox file; return how many there were."""
-        waiting = self._files.waiting()
-        for start in range(0, len(waiting), _BATCH):
-            self._index(waiting[start : start + _BATCH])
-        return len(waiting)
+        count = 0
+        while waiting := self._files.waiting(_LISTED):
+            for start in range(0, len(waiting), _BATCH):
+                self._index(waiting[start : start + _BATCH])
+            count += len(waiting)
+            if len(waiting) < _LISTED:
+                break
+        return count
 
     def _run(self) -> None:
         # Linux counts niceness by thread.

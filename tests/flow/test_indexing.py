@@ -17,11 +17,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core import intake, store
+from core.blobs import InstanceFiles, WaitingFile
 from core.clock import utcnow
 from core.database import reading
 from core.intake import Admission, Outcome, ReceivedInstance
 from core.lifecycle import State
 from core.tables import Instance
+from dicom_node import index
 from dicom_node.header import InstanceHeader
 from dicom_node.index import Indexer
 from dicom_node.receive import Reception, Status, StorePolicy, StoreRequest
@@ -279,6 +281,33 @@ def test_the_horizon_is_the_arrival_of_what_waits_longest(site: Site) -> None:
 
     assert files.waiting()[0].path == paths[0]
     assert indexer.horizon().timestamp() == pytest.approx(arrived / 1e9, abs=1e-5)
+
+
+@one_database
+def test_of_a_long_queue_so_many_files_are_known_at_a_time_and_all_are_indexed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    files = site.parts.files
+    files.prepare()
+    paths = [files.incoming("00h").keep() for _ in range(3)]
+    assert [file.path for file in files.waiting(2)] == paths[:2]
+    for path in paths:
+        path.unlink()
+
+    real = InstanceFiles.waiting
+
+    def waiting(self: InstanceFiles, most: int | None = None) -> list[WaitingFile]:
+        found = real(self, most)
+        asked.append(len(found))
+        return found
+
+    monkeypatch.setattr(index, "_LISTED", 2)
+    monkeypatch.setattr(InstanceFiles, "waiting", waiting)
+    _index(site, *(film() for _ in range(5)))
+
+    assert asked == [2, 2, 1]
+    assert len(_rows(site)) == 5
 
 
 # Two index processes
