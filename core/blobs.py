@@ -25,6 +25,7 @@ import ctypes
 import heapq
 import itertools
 import os
+import re
 import stat
 import time
 from collections.abc import Iterable
@@ -34,6 +35,8 @@ from pathlib import Path
 # Enough of a SHA-256 to tell two contents under one UID apart in a file name; rows hold all of it.
 _NAME_DIGITS = 16
 _SERIALS = itertools.count()
+# Names that sort by their moment.
+_IN_INBOX = re.compile(r"[0-9a-f]{16}-[^-]*-[0-9a-f]+-[0-9a-f]+\.dcm")
 # sync_file_range(2), where there is one: Python has no name for it.
 _SYNC_FILE_RANGE_WRITE = 2
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
@@ -169,9 +172,19 @@ class InstanceFiles:
 
     def oldest_arrival_ns(self) -> int | None:
         """Return when the oldest file of the inbox was whole; None where it is empty."""
+        asked = []
+        oldest = ""
         with os.scandir(self.inbox) as entries:
-            found = (describe(self.inbox / entry.name) for entry in entries)
-            return min((file.arrived_ns for file in found if file is not None), default=None)
+            for entry in entries:
+                name = entry.name
+                if not _IN_INBOX.fullmatch(name):
+                    asked.append(name)
+                elif not oldest or name < oldest:
+                    oldest = name
+        if oldest:
+            asked.append(oldest)
+        found = (describe(self.inbox / name) for name in asked)
+        return min((file.arrived_ns for file in found if file is not None), default=None)
 
     def link(self, path: Path, study_uid: str, series_uid: str, sop_uid: str, digest: str) -> str:
         """Give an inbox file its place in `studies/`; return that path relative to the root.

@@ -13,6 +13,10 @@ from core.settings import EMBEDDED, Settings
 
 # Writers of the embedded database take turns; a turn is milliseconds, a stalled disk is not.
 _BUSY_SECONDS = 30
+# Prepared statements that a connection keeps. A list of UIDs of another length is another
+# statement, of some 100 kB where it has hundreds: Python's 128 of them would be the largest part of
+# a process that only writes rows.
+_KEPT_STATEMENTS = 16
 
 
 def database_url(settings: Settings) -> str:
@@ -30,7 +34,9 @@ def open_engine(url: str) -> Engine:
     """
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+    options = {"timeout": _BUSY_SECONDS, "cached_statements": _KEPT_STATEMENTS}
+    # Each connection comes to hold some megabytes of pages: the one that was used last is used next.
+    engine = create_engine(url, connect_args=options, pool_use_lifo=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -9,7 +9,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from core.log import log
 from core.settings import Settings
 from core.tables import Commitment, Instance, Study
 from dicom_node.commitment_dataset import Reason, Reference
+from dicom_node.incoming_studies import oldest_arrival
 from dicom_node.receive import digest_of
 
 # Databases take some thousand values in one statement.
@@ -65,20 +66,13 @@ def evaluate_due(engine: Engine, settings: Settings, clock: Clock, files: Instan
         waiting = commitments.evaluating(session)
     if not waiting:
         return 0
-    oldest = _oldest_arrival(files)
+    oldest = oldest_arrival(files)
     ready = [
         commitment
         for commitment, requested_at in waiting
         if oldest is None or oldest > requested_at + _ROUNDING
     ]
     return sum(_evaluate(engine, settings, clock, files, commitment) for commitment in ready)
-
-
-def _oldest_arrival(files: InstanceFiles) -> datetime | None:
-    waiting = files.waiting()
-    if not waiting:
-        return None
-    return datetime.fromtimestamp(waiting[0].arrived_ns / 1e9, tz=UTC)
 
 
 def _evaluate(

@@ -53,18 +53,22 @@ class Come:
     images: frozenset[str] | None = None
 
 
+def oldest_arrival(files: InstanceFiles) -> datetime | None:
+    """Return when the oldest object that is not yet in the index came; None where none waits."""
+    oldest = files.oldest_arrival_ns()
+    return None if oldest is None else datetime.fromtimestamp(oldest / 1e9, tz=UTC)
+
+
 def horizon(files: InstanceFiles, now: datetime) -> datetime:
     """Return the moment up to which everything that came is in the index, at most `now`.
 
     A backlog in the inbox never makes a study look quiet: time stands still with its oldest file.
     """
     try:
-        arrivals = [file.arrived_ns for file in files.waiting()]
+        oldest = oldest_arrival(files)
     except FileNotFoundError:
         return now
-    if not arrivals:
-        return now
-    return min(now, datetime.fromtimestamp(min(arrivals) / 1e9, tz=UTC))
+    return now if oldest is None else min(now, oldest)
 
 
 def all_receiving(session: Session) -> list[Receiving]:

@@ -21,7 +21,6 @@ from sqlalchemy.orm import Session
 
 from core import intake, store
 from core.blobs import InstanceFiles, WaitingFile
-from core.clock import Clock, utcnow
 from core.database import writing
 from core.errors import UnreadableInstanceError
 from core.intake import Admission, Outcome, ReceivedInstance
@@ -81,7 +80,6 @@ class Indexer:
         admit: Callable[[InstanceHeader, str], Admission] = admit_every_image,
         on_indexed: Callable[[Sequence[ReceivedInstance]], None] = _tell_nobody,
         character_sets: Mapping[str, str] | None = None,
-        clock: Clock = utcnow,
     ) -> None:
         """Prepare; nothing is read yet.
 
@@ -92,14 +90,12 @@ class Indexer:
             on_indexed: Is told, after the commit, which objects are newly in the index. What it
                 raises is logged.
             character_sets: By a sender's AE title, what its text is in, whatever it says itself.
-            clock: The time.
         """
         self._engine = engine
         self._files = files
         self._admit = admit
         self._on_indexed = on_indexed
         self._character_sets = character_sets or {}
-        self._clock = clock
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="indexer", daemon=True)
 
@@ -112,15 +108,6 @@ class Indexer:
         """Finish what arrived and end."""
         self._stopping.set()
         self._thread.join()
-
-    def horizon(self) -> datetime:
-        """Return the moment up to which everything that arrived is in the index.
-
-        A study is quiet as seen from there: a backlog is no silence.
-        """
-        now = self._clock()
-        oldest = self._files.oldest_arrival_ns()
-        return now if oldest is None else min(now, _moment(oldest))
 
     def catch_up(self) -> int:
         """Index every inbox file; return how many there were."""

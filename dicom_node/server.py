@@ -56,7 +56,6 @@ class Index:
             admit=lambda header, sender: decide(header, sender, settings.rules),
             on_indexed=self._trail.instances_received,
             character_sets={s.ae_title: s.character_set for s in settings.senders},
-            clock=clock,
         )
         self._completion = Completion(engine, doorbell, settings, clock, on_query=self._tell_query)
         self._stopping = threading.Event()

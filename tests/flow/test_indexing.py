@@ -25,6 +25,7 @@ from core.lifecycle import State
 from core.tables import Instance
 from dicom_node import index
 from dicom_node.header import InstanceHeader
+from dicom_node.incoming_studies import horizon
 from dicom_node.index import Indexer
 from dicom_node.receive import Reception, Status, StorePolicy, StoreRequest
 
@@ -272,15 +273,15 @@ def test_a_purged_study_that_gets_an_object_holds_something_again(site: Site) ->
 
 
 def test_the_horizon_is_the_arrival_of_what_waits_longest(site: Site) -> None:
-    indexer = _index(site, film())
-    assert indexer.horizon() > _rows(site)[0].received_at
+    _index(site, film())
     files = site.parts.files
+    assert horizon(files, utcnow()) > _rows(site)[0].received_at
     waiting = [files.incoming("00h") for _ in range(2)]
     paths = [incoming.keep() for incoming in waiting]
     arrived = files.waiting()[0].arrived_ns
 
     assert files.waiting()[0].path == paths[0]
-    assert indexer.horizon().timestamp() == pytest.approx(arrived / 1e9, abs=1e-5)
+    assert horizon(files, utcnow()).timestamp() == pytest.approx(arrived / 1e9, abs=1e-5)
 
 
 @one_database

@@ -95,6 +95,17 @@ def test_the_file_that_was_whole_first_comes_first(files: InstanceFiles) -> None
     assert files.oldest_arrival_ns() == files.waiting()[0].arrived_ns
 
 
+def test_the_oldest_file_may_bear_anothers_name(files: InstanceFiles) -> None:
+    stray = files.inbox / "stray.dcm"
+    stray.write_bytes(b"1")
+    os.utime(stray, ns=(7_000, 7_000))
+    _keep(files)
+
+    assert files.oldest_arrival_ns() == 7_000
+    stray.unlink()
+    assert files.oldest_arrival_ns() == files.waiting()[0].arrived_ns
+
+
 def test_an_empty_inbox_has_no_oldest_file(files: InstanceFiles) -> None:
     assert files.waiting() == []
     assert files.oldest_arrival_ns() is None
