@@ -22,7 +22,6 @@ from core.report import (
     ModelVersion,
     Narrative,
     Report,
-    Section,
 )
 from model.checks import WrittenText
 from model.confidence import confidences
@@ -106,7 +105,7 @@ class ModelDrafter:
             confidences=tuple(
                 confidence
                 for task, completion in writing.completions.items()
-                if LANGUAGES[task] in request.languages
+                if task in answers and LANGUAGES[task] in request.languages
                 for confidence in confidences(completion, LANGUAGES[task], answers[task].sections)
             ),
             decoding=Decoding(
@@ -147,10 +146,8 @@ def _tasks(languages: tuple[Language, ...]) -> tuple[Task, ...]:
 
 
 def _narrative(language: Language, answers: dict[Task, WrittenText]) -> Narrative:
-    sections: tuple[Section, ...] = (
-        *answers[REPORTS[language]].sections,
-        *answers[SUMMARIES[language]].sections,
-    )
+    texts = (answers.get(task) for task in (REPORTS[language], SUMMARIES[language]))
+    sections = tuple(section for text in texts if text is not None for section in text.sections)
     return Narrative(language=language, sections=sections)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.report import Finding, Language, Severity
 
+SUMMARY_LEFT_OUT = "SUMMARY_LEFT_OUT"
 # By code, what a finding does unless a site says otherwise; docs/checks.md lists the same.
 SEVERITIES = {
     "EMPTY_SECTION": Severity.BLOCK,
@@ -34,6 +35,7 @@ SEVERITIES = {
     "UNCERTAINTY_MISMATCH": Severity.WARN,
     "COMPARISON_WITHOUT_PRIOR": Severity.WARN,
     "IMPLAUSIBLE_VALUE": Severity.WARN,
+    SUMMARY_LEFT_OUT: Severity.WARN,
     "CONTROL_CHARACTERS": Severity.NOTE,
 }
 NAMES = {Language.EN: "English", Language.AR: "Arabic"}

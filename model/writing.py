@@ -5,18 +5,23 @@ asked for again, and drawn then instead of made of the likeliest tokens. It is t
 check so much as warns of it: the first one that is not held back might have left a finding out.
 What was seen in the pictures is asked for once: a look that is repeated until it passes would be
 chosen by the checks.
+
+A summary that cannot be had right costs the draft its summaries, in both languages, and no more: it
+says nothing that the report does not say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 from core.drafting import DraftRequest
 from core.errors import PermanentError, PromptTooLongError, TransientError
 from core.report import ArabicSource, Finding, Language, Severity
 from model.checks import WrittenText, check
 from model.facts import StudyFacts
+from model.faults import SUMMARY_LEFT_OUT, fault
 from model.generation import Completion, GenerationRequest
 from model.parsing import parse_report, parse_summary
 from model.prompts import Task, question
@@ -47,7 +52,6 @@ class Writing:
         answers: Each text that stands.
         completions: How the model wrote it.
         reasons: What was done otherwise than asked, in sentences.
-        is_greedy: Every text that stands is made of the likeliest tokens.
     """
 
     def __init__(
@@ -74,7 +78,14 @@ class Writing:
         self.answers: dict[Task, WrittenText] = {}
         self.completions: dict[Task, Completion] = {}
         self.reasons: list[str] = []
-        self.is_greedy = True
+        self._drawn: set[Task] = set()
+        # What held back the summaries that were left out.
+        self._left_out: tuple[str, ...] = ()
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether every text that stands is made of the likeliest tokens."""
+        return self._drawn.isdisjoint(self.answers)
 
     def write(self, wanted: Sequence[Task]) -> None:
         """Have all tasks done; those that wait for no other are asked for together."""
@@ -84,11 +95,12 @@ class Writing:
                 self._keep(task, completion)
                 if task in self._sources:
                     self._mend(task)
+        self._leave_out_summaries()
 
     def check(self) -> tuple[Finding, ...]:
         """Return all that is wrong with what stands so far."""
         request = self._request
-        return check(
+        found = check(
             reports=_by_language(REPORTS, self.answers),
             summaries=_by_language(SUMMARIES, self.answers),
             are_orientations_known=all(image.is_orientation_known for image in request.images),
@@ -102,6 +114,24 @@ class Writing:
                 identifiers=request.identifiers,
             ),
         )
+        if not self._left_out:
+            return found
+        message = f"The draft has no summaries: {', '.join(self._left_out)} held one back."
+        left_out = fault(SUMMARY_LEFT_OUT, message)
+        severity = dict(request.severities).get(SUMMARY_LEFT_OUT, left_out.severity)
+        return (*found, replace(left_out, severity=severity))
+
+    def _leave_out_summaries(self) -> None:
+        """Leave the summaries out where they alone hold the draft back."""
+        faults = self._codes(Severity.BLOCK)
+        if not faults or dict(self._request.severities).get(SUMMARY_LEFT_OUT) is Severity.BLOCK:
+            return
+        written = [task for task in SUMMARIES.values() if task in self.answers]
+        summaries = {task: self.answers.pop(task) for task in written}
+        if self._codes(Severity.BLOCK):
+            self.answers |= summaries
+        else:
+            self._left_out = faults
 
     def _is_ready(self, task: Task) -> bool:
         return task not in self._sources or self._sources[task] in self.answers
@@ -137,7 +167,7 @@ class Writing:
                 break
             self._keep(task, completion)
             if known.issuperset(self._codes(Severity.BLOCK, Severity.WARN)):
-                self.is_greedy = False
+                self._drawn.add(task)
                 self.reasons.append(
                     f"{task} was asked for {1 + draw} times: {', '.join(faults)} held the first "
                     f"text back."
@@ -145,8 +175,7 @@ class Writing:
                 return
         else:
             self.reasons.append(
-                f"{task} was asked for {self._attempts} times, and a check found a fault in each; "
-                f"the first one stands."
+                f"{task} was asked for {self._attempts} times, and a check found a fault in each."
             )
         self._keep(task, first)
 

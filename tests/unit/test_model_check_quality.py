@@ -12,6 +12,7 @@ from check_pairs.quality import FALSE_ALARMS, Quality, faulty_cases, main, measu
 from core.report import Language, Severity
 from core.settings import Settings
 from model.checks import SEVERITIES, StudyFacts, WrittenText, check
+from model.faults import SUMMARY_LEFT_OUT
 from model.parsing import parse_report, parse_summary
 from model.phantom.case import draw_case
 from model.phantom.wording import write
@@ -35,7 +36,8 @@ def test_no_faulty_pair_passes_unseen(quality: Quality) -> None:
 
 
 def test_every_check_has_faulty_pairs(quality: Quality) -> None:
-    assert SEVERITIES.keys() == quality.faulty.keys()
+    # One of them is no fault of a text.
+    assert SEVERITIES.keys() - {SUMMARY_LEFT_OUT} == quality.faulty.keys()
 
 
 def test_at_most_one_sound_pair_in_twenty_is_stopped(quality: Quality) -> None:

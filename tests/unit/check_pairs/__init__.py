@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from core.drafting import DraftContext, DraftRequest, ModelImage
-from core.report import FrameReference, ModelVersion, Report
+from core.report import FrameReference, ModelVersion, Report, Severity
 from model.drafter import ModelDrafter
 from model.generation import Completion, GenerationRequest
 
@@ -65,7 +65,11 @@ def draft(
     engine: Any = ScriptedEngine(texts, cut_off)
     images = (image(is_orientation_known=is_orientation_known),)
     drafter = ModelDrafter(engine, attempts=1)
-    report = drafter.draft(DraftRequest(images=images, context=DraftContext()))
+    # A fault of a summary alone is to be seen here, not to be left out with it.
+    severities = (("SUMMARY_LEFT_OUT", Severity.BLOCK),)
+    report = drafter.draft(
+        DraftRequest(images=images, context=DraftContext(), severities=severities)
+    )
     assert len(engine.asked) == len(texts)
     return report
 
