@@ -49,6 +49,7 @@ def phantom(
     """
     from model.phantom.folder import write_pictures, write_truths
     from model.phantom.ranges import TRAINING, UNSEEN
+    from model.phantom.record import OWN_TEXTS, USUAL
     from model.phantom.wording import Style
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -57,7 +58,8 @@ def phantom(
     ranges = UNSEEN if unseen else TRAINING
     drawn: dict[str, Any] = {"size": size, "ranges": ranges, "style": Style(style)}
     if pictures:
-        write_pictures(out, count, seed, **drawn)
+        mixture = OWN_TEXTS if style == Style.SITE else USUAL
+        write_pictures(out, count, seed, mixture=mixture, **drawn)
         files = [f"films ({count})", "truth.jsonl", "conversations.jsonl"]
     else:
         truths = [write_phantom(out, seed, i, **drawn) for i in range(count)]

@@ -11,7 +11,15 @@ from PIL import Image
 
 from model.phantom.phantoms import numbered_phantom
 from model.phantom.ranges import TRAINING, Ranges
-from model.phantom.record import Truth, conversations_of, from_line, to_line, truth_of
+from model.phantom.record import (
+    USUAL,
+    Mixture,
+    Truth,
+    conversations_of,
+    from_line,
+    to_line,
+    truth_of,
+)
 from model.phantom.wording import Style
 
 TRUTH = "truth.jsonl"
@@ -27,12 +35,12 @@ def write_pictures(
     size: int,
     ranges: Ranges = TRAINING,
     style: Style = Style.STANDARD,
-    manners: float = 0.0,
+    mixture: Mixture = USUAL,
     on_film: Callable[[int], None] = lambda _done: None,
 ) -> None:
     """Write `count` films as PNG, with `truth.jsonl` and `conversations.jsonl`.
 
-    Style and manners are those of `model.phantom.record.conversations_of`.
+    Style and mixture are those of `model.phantom.record.conversations_of`.
 
     The two lists are written last: a folder that has them is whole.
     """
@@ -46,7 +54,7 @@ def write_pictures(
         truths.append(truth_of(seed, index, made.case, name, style=style))
         on_film(index + 1)
     write_truths(folder, truths)
-    write_conversations(folder, truths, style, manners=manners)
+    write_conversations(folder, truths, style, mixture=mixture)
 
 
 def write_conversations(
@@ -54,12 +62,12 @@ def write_conversations(
     truths: Sequence[Truth],
     style: Style = Style.STANDARD,
     *,
-    manners: float = 0.0,
+    mixture: Mixture = USUAL,
 ) -> None:
     """Write `conversations.jsonl`, one record for each task of each phantom."""
     with (folder / CONVERSATIONS).open("w", encoding="utf-8") as file:
         for truth in truths:
-            for record in conversations_of(truth, style, manners=manners):
+            for record in conversations_of(truth, style, mixture=mixture):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 

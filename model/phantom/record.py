@@ -18,11 +18,36 @@ from model.prompts import IMAGE, Task, question
 # Wording and context come from generators of their own: a film stays the same if they change.
 _WORDING, _CONTEXT, _QUOTED, _MANNER = 1, 2, 3, 4
 _PRIOR = 0.12
-# Share of the quoted reports that are of another phantom than the one in the picture.
-_FOREIGN = 0.5
+# Ends the id of a record that quotes the report of another phantom than the one in the picture.
 FOREIGN_MARK = "-foreign"
 # What a question begins with that asks for another manner than the model's own.
 _MANNERS = {Style.ORGANS: "Manner: organ by organ.", Style.PLACES: "Manner: the place first."}
+_ASKED = {**_MANNERS, Style.MIXED: "Manner: any."}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """What a model meets beside a phantom's own texts in one manner; shares from 0 to 1.
+
+    Attributes:
+        foreign: Of the reports to translate or to summarise, those of another phantom than the one
+            in the picture: a model that could always look would never learn to keep to the text.
+        manners: Of the phantoms of which all is asked once more, in another manner: the question
+            names it, or the text that it quotes shows it.
+        mixed: Of those, the ones in which the manner changes from sentence to sentence.
+        contrary: Of the foreign ones, those that are drawn until they put one finding
+            on the right and another on the left: texts in which each has to keep its own side.
+    """
+
+    foreign: float = 0.5
+    manners: float = 0.0
+    mixed: float = 0.0
+    contrary: float = 0.0
+
+
+USUAL = Mixture()
+# A site's export holds a study's own reports and nothing else.
+OWN_TEXTS = Mixture(foreign=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,39 +167,50 @@ def context_of(truth: Truth) -> DraftContext:
 
 
 def conversations_of(
-    truth: Truth, style: Style = Style.STANDARD, *, manners: float = 0.0
+    truth: Truth, style: Style = Style.STANDARD, *, mixture: Mixture = USUAL
 ) -> list[dict[str, Any]]:
     """Return what a model is to say of a phantom: one record for each of the drafter's tasks.
 
-    The Arabic report is asked for twice: from the English one, and straight from the picture. Half
-    of the reports to translate or to summarise are of another phantom, and the record's id ends in
-    `FOREIGN_MARK`: a model that could always look at the picture would never learn to keep to the
-    text.
+    The Arabic report is asked for twice: from the English one, and straight from the picture.
 
     Args:
         truth: Of the phantom.
         style: Manner of the reports; it is not asked for.
-        manners: Share of the phantoms of which all is asked once more, in another manner: the
-            question names it, or the text that it quotes shows it.
+        mixture: What comes beside it.
     """
-    records = _records(truth, style, np.random.default_rng([truth.seed, truth.index, _QUOTED]))
+    rng = np.random.default_rng([truth.seed, truth.index, _QUOTED])
+    records = _records(truth, style, rng, mixture)
     rng = np.random.default_rng([truth.seed, truth.index, _MANNER])
-    if rng.random() < manners:
+    if rng.random() < mixture.manners:
         other = list(_MANNERS)[int(rng.integers(len(_MANNERS)))]
-        records += _records(truth, other, rng)
+        if mixture.mixed and rng.random() < mixture.mixed:
+            other = Style.MIXED
+        records += _records(truth, other, rng, mixture)
     return records
 
 
-def _records(truth: Truth, style: Style, rng: np.random.Generator) -> list[dict[str, Any]]:
-    context, manner = context_of(truth), _MANNERS.get(style, "")
+def _foreign_case(rng: np.random.Generator, contrary: float) -> Case:
+    """Return another phantom's case; a share of them with findings on opposite sides."""
+    is_contrary = bool(contrary) and rng.random() < contrary
+    while True:
+        case = draw_case(rng)
+        sides = [case.sides(kind) for kind in case.kinds]
+        if not is_contrary or all({side.value} in sides for side in Side):
+            return case
+
+
+def _records(
+    truth: Truth, style: Style, rng: np.random.Generator, mixture: Mixture
+) -> list[dict[str, Any]]:
+    context, manner = context_of(truth), _ASKED.get(style, "")
     wording = write(truth.case, rng, style) if manner else truth.wording
     tasks: list[tuple[str, Task, str | None, str]] = [
         ("report_en", Task.REPORT_EN, None, wording.report_en),
         ("seen_ar", Task.REPORT_AR, None, wording.report_ar),
     ]
     for task in (Task.REPORT_AR, Task.SUMMARY_EN, Task.SUMMARY_AR):
-        is_foreign = rng.random() < _FOREIGN
-        told = write(draw_case(rng), rng, style) if is_foreign else wording
+        is_foreign = rng.random() < mixture.foreign
+        told = write(_foreign_case(rng, mixture.contrary), rng, style) if is_foreign else wording
         source, answer = {
             Task.REPORT_AR: (told.report_en, told.report_ar),
             Task.SUMMARY_EN: (told.report_en, told.summary_en),

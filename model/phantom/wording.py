@@ -56,19 +56,24 @@ _SIZES = {
 }
 _BONES_SPOKEN_OF = 0.8
 _ADVISED = 0.25
+_SENTENCES = ("findings", "bilateral", "normal", "absent", "names", "bilateral_names", "nothing")
 
 
 class Style(StrEnum):
     """In which manner a report is written: the demonstration's own, or another.
 
-    `ORGANS` and `PLACES` the demonstration's model writes where a question asks for them; `SITE` it
-    has never seen.
+    `ORGANS` and `PLACES` the demonstration's model writes where a question asks for them; in
+    `MIXED`, its own and theirs change from sentence to sentence; `SITE` it has never seen.
     """
 
     STANDARD = "standard"
     ORGANS = "organs"
     PLACES = "places"
+    MIXED = "mixed"
     SITE = "site"
+
+
+_PARTS = (Style.STANDARD, Style.ORGANS, Style.PLACES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +96,34 @@ class Wording:
 
 @cache
 def _phrases(style: Style) -> Phrases:
+    if style is Style.MIXED:
+        return _mixed([_phrases(part) for part in _PARTS])
     file = Path(__file__).with_name(f"phrases_{style}.yaml")
     content: Phrases = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content
 
 
+def _mixed(parts: list[Phrases]) -> Phrases:
+    """Return all sentences of some manners, in the form of the first."""
+    return {
+        **parts[0],
+        "advice": [pair for part in parts for pair in part["advice"]],
+        **{
+            table: {
+                key: [pair for part in parts for pair in part[table].get(key, ())]
+                for key in dict.fromkeys(key for part in parts for key in part[table])
+            }
+            for table in _SENTENCES
+        },
+    }
+
+
 def write(case: Case, rng: np.random.Generator, style: Style = Style.STANDARD) -> Wording:
     """Return report and summary of a case in both languages, the wording drawn from `rng`."""
     phrases = _phrases(style)
+    if style is Style.MIXED:
+        form = _phrases(_PARTS[int(rng.integers(len(_PARTS)))])
+        phrases = {**phrases, "headings": form["headings"], "summary": form["summary"]}
     order = _ORDERS[int(rng.choice(len(_ORDERS), p=_ORDER_SHARES))]
     lines = [line for organ in order for line in _organ(organ, case, phrases, rng)]
     names = [_name(kind, case, phrases, rng) for organ in order for kind in _shown(organ, case)]

@@ -15,7 +15,7 @@ import shutil
 import textwrap
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 from model.demo import CHECKPOINT
 from model.layouts import CARD_NAME
 from model.phantom.folder import CONVERSATIONS, TRUTH, write_pictures
-from model.phantom.record import FOREIGN_MARK
+from model.phantom.record import FOREIGN_MARK, Mixture
 from model.prompts import PROMPTS_VERSION
 from model.train.conversations import read_conversations
 from model.train.language import AnswerLoss
@@ -134,11 +134,11 @@ def learn_language(
     model: Any, tokenizer: Any, options: argparse.Namespace, report: Callable[[Progress], None]
 ) -> None:
     """Teach projector and language model, in place; the tower stands still."""
-    folder = options.work / f"phantoms-{options.seed}-{options.phantoms}-{options.manners:g}"
+    mixture = Mixture(manners=options.manners, mixed=options.mixed, contrary=options.contrary)
+    shares = "-".join(f"{share:g}" for share in astuple(mixture))
+    folder = options.work / f"phantoms-{options.seed}-{options.phantoms}-{shares}"
     if not (folder / TRUTH).is_file() or not (folder / CONVERSATIONS).is_file():
-        write_pictures(
-            folder, options.phantoms, options.seed, size=FILM_SIZE, manners=options.manners
-        )
+        write_pictures(folder, options.phantoms, options.seed, size=FILM_SIZE, mixture=mixture)
     model.model.vision_tower.requires_grad_(requires_grad=False).eval()
     # On a CPU the way back through fused attention takes longer than all the rest of a step.
     model.model.language_model.set_attn_implementation("eager")
@@ -181,6 +181,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--language-steps", type=int, default=7500)
     parser.add_argument(
         "--manners", type=float, default=0.25, help="share of phantoms told in another manner too"
+    )
+    parser.add_argument("--mixed", type=float, default=0.0, help="of those, in mixed manners")
+    parser.add_argument(
+        "--contrary", type=float, default=0.0, help="of other phantoms' reports: with both sides"
     )
     parser.add_argument(
         "--start", type=Path, help="checkpoint to go on from: its tower stays as it is"

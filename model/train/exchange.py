@@ -74,6 +74,11 @@ def exchanged(text: str) -> str | None:
     return turned
 
 
+def side_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the words stand that `exchanged` exchanges: first letter, behind the last."""
+    return [found.span() for found in _SIDE.finditer(text)]
+
+
 def exchanged_for(text: str, findings: AbstractSet[str]) -> str | None:
     """Return a text with the sides of some findings exchanged; None where that is unsure.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image
 from core.errors import TrainingDataError
 from model.prompts import END_OF_TURN, HEADER_END, HEADER_START, encode, encode_text
 from model.train.conversations import Conversation
-from model.train.exchange import exchanged
+from model.train.exchange import side_spans
 from model.train.varied import varied
 from model.vision import ImageGeometry, to_pixel_values
 
@@ -88,19 +87,19 @@ def encode_conversation(
                 labels[place : place + len(quoted)] = quoted
         answer = [*encode_text(tokenizer, turn.answer), end_of_turn]
         ids += answer
-        if said.is_mirrored:
-            other = encode_text(tokenizer, exchanged(turn.answer) or turn.answer)
-            answer = _where_they_differ(answer, [*other, end_of_turn])
-        labels += answer
+        labels += _sides(tokenizer, turn.answer, answer) if said.is_mirrored else answer
     return ids, labels
 
 
-def _where_they_differ(tokens: list[int], others: list[int]) -> list[int]:
-    """Return the tokens that are not the same in both; `IGNORED` in the others' places."""
-    kept = list(tokens)
-    for start, _, size in SequenceMatcher(a=tokens, b=others, autojunk=False).get_matching_blocks():
-        kept[start : start + size] = [IGNORED] * size
-    return kept
+def _sides(tokenizer: Any, text: str, tokens: list[int]) -> list[int]:
+    """Return an answer's tokens where it names a side; `IGNORED` elsewhere."""
+    labels = [IGNORED] * len(tokens)
+    for start, end in side_spans(text):
+        # The blank before a word may be a part of its token.
+        first = len(encode_text(tokenizer, text[:start].rstrip()))
+        last = len(encode_text(tokenizer, text[:end]))
+        labels[first:last] = tokens[first:last]
+    return labels
 
 
 class _Remembering:

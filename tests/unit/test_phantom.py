@@ -204,3 +204,21 @@ def test_pictures_come_with_conversations_for_each_task(tmp_path: Path) -> None:
     assert len(records) == 10
     assert {record["language"] for record in records} == {"en", "ar"}
     assert all((tmp_path / record["image"]).is_file() for record in records)
+
+
+@pytest.mark.parametrize("style", ["standard", "site"])
+def test_a_site_learns_from_its_own_texts_alone(tmp_path: Path, style: str) -> None:
+    options = ["--count", "8", "--out", str(tmp_path), "--size", "64", "--pictures"]
+    CliRunner().invoke(phantom, [*options, "--style", style])
+    truths = {
+        truth.file: truth
+        for truth in map(from_line, (tmp_path / "truth.jsonl").read_text().splitlines())
+    }
+    is_own = []
+    for line in (tmp_path / "conversations.jsonl").read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        quoted = record["conversations"][0]["value"].partition("\n\n")[2]
+        wording = truths[record["image"]].wording
+        is_own += [quoted in (wording.report_en, wording.report_ar)] if quoted else []
+    assert len(is_own) == 8 * 3
+    assert all(is_own) is (style == "site")

@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from model.demo import CHECKPOINT
 from model.phantom.case import draw_case
-from model.phantom.record import FOREIGN_MARK, conversations_of, truth_of
+from model.phantom.record import FOREIGN_MARK, Mixture, conversations_of, truth_of
 from model.train import demo
 
 
@@ -62,11 +63,10 @@ def test_going_on_from_a_checkpoint_leaves_its_tower_as_it_is(make: Any, tmp_pat
 
 
 def test_another_manner_is_asked_for_or_quoted() -> None:
-    import numpy as np
-
     truths = [truth_of(3, n, draw_case(np.random.default_rng(n)), f"{n}.png") for n in range(60)]
     plain = [record for truth in truths for record in conversations_of(truth)]
-    mixed = [record for truth in truths for record in conversations_of(truth, manners=0.5)]
+    half = Mixture(manners=0.5)
+    mixed = [record for truth in truths for record in conversations_of(truth, mixture=half)]
     more = [record for record in mixed if record not in plain]
     assert len(mixed) == len(plain) + len(more)
     assert 5 * 20 < len(more) < 5 * 40
@@ -76,3 +76,34 @@ def test_another_manner_is_asked_for_or_quoted() -> None:
         assert ("Manner: " in asked) is is_look, record["id"]
     assert not any("Manner: " in json.dumps(record) for record in plain)
     assert any(record["id"].endswith(FOREIGN_MARK) for record in more)
+
+
+def test_a_share_of_the_other_manners_changes_from_sentence_to_sentence() -> None:
+    truths = [truth_of(3, n, draw_case(np.random.default_rng(n)), f"{n}.png") for n in range(60)]
+
+    def names(mixture: Mixture) -> list[str]:
+        return [
+            record["id"] for truth in truths for record in conversations_of(truth, mixture=mixture)
+        ]
+
+    every = names(Mixture(manners=1.0, mixed=1.0))
+    assert sum("-mixed-" in name for name in every) == len(every) / 2
+    some = names(Mixture(manners=1.0, mixed=0.5))
+    assert 5 * 20 < sum("-mixed-" in name for name in some) < 5 * 40
+    assert {"organs", "places"} < {name.split("-")[2] for name in some}
+    assert not any("-mixed-" in name for name in names(Mixture(manners=1.0)))
+
+
+def test_contrary_reports_of_other_phantoms_have_findings_on_opposite_sides() -> None:
+    truths = [truth_of(3, n, draw_case(np.random.default_rng(n)), f"{n}.png") for n in range(40)]
+
+    def sides(mixture: Mixture) -> list[bool]:
+        return [
+            all(side in record["conversations"][1]["value"].lower() for side in ("right", "left"))
+            for truth in truths
+            for record in conversations_of(truth, mixture=mixture)
+            if record["id"].endswith(f"summary_en{FOREIGN_MARK}")
+        ]
+
+    assert all(sides(Mixture(contrary=1.0)))
+    assert sum(sides(Mixture())) < len(sides(Mixture())) / 2

@@ -181,6 +181,8 @@ def test_what_is_seen_is_told_of_the_mirrored_picture_once() -> None:
     ("answer", "sides"),
     [
         ("Left lung: mass. Heart: enlarged. Drain on the right.", "Left right"),
+        # Three tokens, of which only the first tells the sides apart.
+        ("Heart: enlarged. Right pacemaker. Left mass.", " Right Left"),
         ("الرئة اليمنى: كتلة. القلب: متضخم.", " اليمنى"),
     ],
 )
