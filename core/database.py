@@ -17,6 +17,8 @@ _BUSY_SECONDS = 30
 # statement, of some 100 kB where it has hundreds: Python's 128 of them would be the largest part of
 # a process that only writes rows.
 _KEPT_STATEMENTS = 16
+# Of pages, a connection: half of SQLite's own measure. The system keeps the file's pages anyway.
+_CACHE_KIB = 1024
 
 
 def database_url(settings: Settings) -> str:
@@ -35,7 +37,7 @@ def open_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True)
     options = {"timeout": _BUSY_SECONDS, "cached_statements": _KEPT_STATEMENTS}
-    # Each connection comes to hold some megabytes of pages: the one that was used last is used next.
+    # The one that was used last is used next, so that few come to hold pages.
     engine = create_engine(url, connect_args=options, pool_use_lifo=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -46,7 +48,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
     del record
     # The driver's own BEGIN comes late and is never IMMEDIATE: `_begin_sqlite` says it instead.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    cache = f"cache_size=-{_CACHE_KIB}"
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", cache):
         connection.execute(f"PRAGMA {pragma}")
 
 
