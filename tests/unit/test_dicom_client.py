@@ -15,7 +15,6 @@ from dicom_samples import (
     instance,
     radiograph,
     real,
-    to_bytes,
     write,
 )
 from pydicom import dcmread, uid
@@ -459,24 +458,7 @@ def test_nothing_to_send_needs_no_connection():
     assert send_files(peer_at(free_port()), []) == []
 
 
-# The demonstration's PACS.
-
-
-def test_an_identifier_that_would_lead_astray_is_not_a_file_name(tmp_path):
-    dataset = radiograph()
-    pacs = DemoPacs("PACS", tmp_path)
-    with pacs:
-        data = to_bytes(dataset).replace(
-            dataset.SOPInstanceUID.encode(), b"../" + b"1" * (len(dataset.SOPInstanceUID) - 3)
-        )
-        with pytest.raises(UnreadableInstanceError):
-            store(peer_at(pacs.port), data)
-    assert list(tmp_path.parent.glob("*1111*")) == []
-
-
-def test_a_pacs_that_is_not_running_has_no_port(tmp_path):
-    with pytest.raises(RuntimeError):
-        _ = DemoPacs("PACS", tmp_path).port
+# An archive of one transfer syntax.
 
 
 def test_an_archive_that_takes_implicit_vr_only_is_sent_the_same_document_in_that() -> None:

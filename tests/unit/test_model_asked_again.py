@@ -92,32 +92,33 @@ def test_a_draw_that_leaves_the_finding_out_is_not_taken() -> None:
     assert "أيمن" in report.narrative(AR).sections[0].text
 
 
+class Failing(Engine):
+    """Answers each task once; every further attempt ends in an error."""
+
+    error: type[TaqrirError] = TransientError
+
+    def submit(self, request: GenerationRequest) -> Future[Completion]:
+        if not request.draw:
+            return super().submit(request)
+        failed: Future[Completion] = Future()
+        failed.set_exception(self.error("too slow"))
+        return failed
+
+
 @pytest.mark.parametrize("error", [TransientError, PermanentError, MemoryExhaustedError])
 def test_a_second_attempt_that_fails_leaves_the_first_text(error: type[TaqrirError]) -> None:
-    class Failing(Engine):
-        def submit(self, request: GenerationRequest) -> Future[Completion]:
-            if not request.draw:
-                return super().submit(request)
-            failed: Future[Completion] = Future()
-            failed.set_exception(error("too slow"))
-            return failed
-
-    report = write(Failing(LEFT | {"report_ar": RIGHT_AR}))
+    engine = Failing(LEFT | {"report_ar": RIGHT_AR})
+    engine.error = error
+    report = write(engine)
     assert "SIDE_MISMATCH" in {finding.code for finding in report.blocking}
     assert report.reasons == ("report_ar could not be asked for again: too slow",)
 
 
 def test_a_second_attempt_that_is_cancelled_ends_the_draft() -> None:
-    class Cancelled(Engine):
-        def submit(self, request: GenerationRequest) -> Future[Completion]:
-            if not request.draw:
-                return super().submit(request)
-            failed: Future[Completion] = Future()
-            failed.set_exception(DraftCancelledError("gone"))
-            return failed
-
+    engine = Failing(LEFT | {"report_ar": RIGHT_AR})
+    engine.error = DraftCancelledError
     with pytest.raises(DraftCancelledError):
-        write(Cancelled(LEFT | {"report_ar": RIGHT_AR}))
+        write(engine)
 
 
 @pytest.mark.parametrize(
